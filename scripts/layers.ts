@@ -35,7 +35,7 @@ const LAYERS: readonly Layer[] = [
     mayImport: [...BASE, 'store', 'sqlite', 'postgres'],
   },
   { name: 'store', files: /^src\/store\//, mayImport: BASE },
-  { name: 'worker', files: /^src\/worker\//, mayImport: [...BASE, 'store', 'open'] },
+  { name: 'worker', files: /^src\/worker\//, mayImport: [...BASE, 'store', 'open', 'queue'] },
   { name: 'web', files: /^src\/web\//, mayImport: [...BASE, 'queue'] },
   {
     name: 'cli',
