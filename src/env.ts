@@ -14,7 +14,7 @@ export interface Env {
   random(): number;
   /** Waits `ms` (at most MAX_TIMER_MS, longer waits return early); rejects only when aborted. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
-  /** A new job id: a UUIDv7, so that ids sort by arrival. */
+  /** A new job id: a UUIDv7, so that ids sort by arrival, to the millisecond. */
   newId(): string;
 }
 

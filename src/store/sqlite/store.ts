@@ -1,0 +1,230 @@
+// The SQLite implementation of the contract: one transaction a method, the SQL in the
+// files beside this one, in the same order as the contract.
+
+import type { Env } from '../../env.ts';
+import type { Attempt, Job, NewJob } from '../../job.ts';
+import type {
+  Attention,
+  CancelAnswer,
+  DeadQuery,
+  Enqueued,
+  EnqueueOptions,
+  ListQuery,
+  NewSupervisor,
+  NewWorker,
+  Page,
+  Reaping,
+  Recorded,
+  RegisteredWorker,
+  Renewal,
+  RetryAnswer,
+  RunningAttempt,
+  Stats,
+  Step,
+  StopRequest,
+  Store,
+  SupervisorRecord,
+  Turn,
+  TurnResult,
+  Watch,
+  WorkerRecord,
+} from '../store.ts';
+import { cancel } from './cancel.ts';
+import { claim } from './claim.ts';
+import { Connection, type ConnectionOptions, explain } from './connection.ts';
+import { purgeDead, retry, retryDead } from './dead.ts';
+import { enqueue } from './enqueue.ts';
+import { workerName } from './rows.ts';
+import { attempts, find, list } from './select.ts';
+import { readSettings, writeSetting } from './settings.ts';
+import { reap, record } from './settle.ts';
+import { nextDue, stats } from './stats.ts';
+import { createWakeFile, touchWakeFile, watchWakeFile } from './wake.ts';
+import {
+  attend,
+  endSupervisor,
+  endWorker,
+  registerSupervisor,
+  registerWorker,
+  renew,
+  requestStop,
+  running,
+  supervisors,
+  workerReady,
+  workers,
+} from './workers.ts';
+
+export interface SqliteOptions extends ConnectionOptions {
+  readonly database: string;
+  readonly wakeFile: string;
+}
+
+export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
+  const db = await Connection.open(options.database, options);
+  try {
+    createWakeFile(options.wakeFile);
+    const row = await db.read(() =>
+      db.get<{ value: string }>("SELECT value FROM meta WHERE name = 'database_id'"),
+    );
+    return new SqliteStore(db, row?.value ?? '', options);
+  } catch (error) {
+    db.close();
+    throw explain(error, options.wakeFile);
+  }
+}
+
+class SqliteStore implements Store {
+  readonly databaseId: string;
+  readonly oneMachine = true;
+  readonly #db: Connection;
+  readonly #env: Env;
+  readonly #wakeFile: string;
+
+  constructor(db: Connection, databaseId: string, options: SqliteOptions) {
+    this.databaseId = databaseId;
+    this.#db = db;
+    this.#env = options.env;
+    this.#wakeFile = options.wakeFile;
+  }
+
+  /** One write transaction, its clock read once; then wakes whoever waits for it. */
+  async #write<T>(body: (db: Connection, now: number) => T): Promise<T> {
+    const result = await this.#db.write(() => body(this.#db, this.#env.now()));
+    touchWakeFile(this.#wakeFile, this.#env.now());
+    return result;
+  }
+
+  #read<T>(body: (db: Connection) => T): Promise<T> {
+    return this.#db.read(() => body(this.#db));
+  }
+
+  enqueue(jobs: readonly NewJob[], options: EnqueueOptions = {}): Promise<Enqueued[]> {
+    return this.#write((db, now) => enqueue(db, now, jobs, options));
+  }
+
+  find(id: string): Promise<Job | null> {
+    return this.#read((db) => find(db, id));
+  }
+
+  attempts(key: number): Promise<Attempt[]> {
+    return this.#read((db) => attempts(db, key));
+  }
+
+  list(query: ListQuery): Promise<Page> {
+    return this.#read((db) => list(db, query));
+  }
+
+  stats(): Promise<Stats> {
+    return this.#read((db) => stats(db, this.#env.now()));
+  }
+
+  cancel(ids: readonly string[]): Promise<CancelAnswer[]> {
+    return this.#write((db, now) => ids.map((id) => cancel(db, now, id)));
+  }
+
+  retry(ids: readonly string[]): Promise<RetryAnswer[]> {
+    return this.#write((db, now) => ids.map((id) => retry(db, now, id)));
+  }
+
+  retryDead(query: DeadQuery): Promise<Step> {
+    return this.#write((db, now) => retryDead(db, now, query));
+  }
+
+  purgeDead(query: DeadQuery): Promise<Step> {
+    return this.#write((db) => purgeDead(db, query));
+  }
+
+  registerSupervisor(supervisor: NewSupervisor): Promise<number> {
+    return this.#write((db, now) => registerSupervisor(db, now, supervisor));
+  }
+
+  async registerWorker(worker: NewWorker): Promise<RegisteredWorker> {
+    const key = await this.#write((db, now) => registerWorker(db, now, worker));
+    return { key, name: workerName(key) };
+  }
+
+  workerReady(worker: number): Promise<void> {
+    return this.#write((db) => workerReady(db, worker));
+  }
+
+  endWorker(worker: number, reason: string): Promise<void> {
+    return this.#write((db, now) => endWorker(db, now, worker, reason));
+  }
+
+  endSupervisor(supervisor: number, reason: string): Promise<void> {
+    return this.#write((db, now) => endSupervisor(db, now, supervisor, reason));
+  }
+
+  workers(): Promise<WorkerRecord[]> {
+    return this.#read(workers);
+  }
+
+  supervisors(): Promise<SupervisorRecord[]> {
+    return this.#read(supervisors);
+  }
+
+  requestStop(request: StopRequest): Promise<void> {
+    return this.#write((db) => requestStop(db, request));
+  }
+
+  async turn(turn: Turn): Promise<TurnResult> {
+    const result = await this.#db.write(() => {
+      const now = this.#env.now();
+      const recorded = turn.ended.map((ended) => record(this.#db, now, turn.backoff, ended));
+      const leaseUntil = Math.round(this.#env.boot() + turn.lease);
+      const { worker, slots } = turn;
+      const { claimed, cutShort } = claim(this.#db, { worker, slots, now, leaseUntil });
+      return { recorded, claimed, nextDue: cutShort ? now : nextDue(this.#db) };
+    });
+    // Claims alone interest nobody who waits.
+    if (turn.ended.length > 0) touchWakeFile(this.#wakeFile, this.#env.now());
+    return result;
+  }
+
+  renew(renewal: Renewal): Promise<{ readonly lost: number[] }> {
+    return this.#db.write(() => {
+      const leaseUntil = Math.round(this.#env.boot() + renewal.lease);
+      return renew(this.#db, this.#env.now(), leaseUntil, renewal);
+    });
+  }
+
+  attend(worker: number): Promise<Attention> {
+    return this.#read((db) => attend(db, this.#env.now(), worker));
+  }
+
+  running(): Promise<RunningAttempt[]> {
+    return this.#read(running);
+  }
+
+  reap(reaping: Reaping): Promise<Recorded> {
+    return this.#write((db, now) => reap(db, now, reaping));
+  }
+
+  probe(): Promise<void> {
+    return this.#db.write(() => {
+      // Having the lock is all that was asked.
+    });
+  }
+
+  settings(): Promise<Map<string, string>> {
+    return this.#read(readSettings);
+  }
+
+  setSetting(name: string, value: string | null): Promise<void> {
+    return this.#write((db) => writeSetting(db, name, value));
+  }
+
+  watch(listener: () => void): Watch {
+    return watchWakeFile(this.#wakeFile, this.#env, listener);
+  }
+
+  // Async, so that it rejects like all others where it would throw.
+  async version(): Promise<number> {
+    return this.#db.version();
+  }
+
+  close(): Promise<void> {
+    this.#db.close();
+    return Promise.resolve();
+  }
+}

@@ -1,0 +1,397 @@
+// The storage contract. Each method is one whole transition, done in one transaction or
+// not at all; its comment is its promise, and test/contract/ holds every backend to it.
+// Nothing above this file knows which database it speaks to.
+//
+// Rules for all methods:
+// - A resolved promise means committed and, on an honest disk, safe from power loss.
+// - A rejected promise means nothing was changed, except where the connection died during
+//   the commit; the caller then does not know, and repeating is safe.
+// - They reject with QueuectlError only: `busy` when another process held the write lock
+//   for longer than the store was opened to wait, `full`, `read_only`, `damaged`,
+//   `unavailable`.
+// - Every write about a running attempt is fenced by its run token; a stale token changes
+//   nothing and is answered, not thrown.
+
+import type { BackoffPolicy } from '../backoff.ts';
+import type { Attempt, Job, NewJob, Outcome, State } from '../job.ts';
+
+export interface Store {
+  /** Names this database: a random id made with it. Part of every attempt's marker. */
+  readonly databaseId: string;
+  /** All its workers are on this machine: one that belongs to another boot is gone. */
+  readonly oneMachine: boolean;
+
+  // ── clients ──────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Stores all jobs or none, in the order given: arrival order, which decides between
+   * jobs of equal priority and due time. Jobs without `maxRetries` or `timeout` take the
+   * stored settings as of this transaction. An id that is taken, in the database or twice
+   * in `jobs`, rejects with `id_taken` naming it; with `ifAbsent` the stored job stands
+   * and is answered with `created: false`. `onProgress` is called with the number of jobs
+   * written so far, now and then, inside the transaction.
+   */
+  enqueue(jobs: readonly NewJob[], options?: EnqueueOptions): Promise<Enqueued[]>;
+
+  /** The job with this id, or null. */
+  find(id: string): Promise<Job | null>;
+
+  /** Every attempt of the job, oldest first, a running one included; [] for an unknown key. */
+  attempts(key: number): Promise<Attempt[]>;
+
+  /** One page of jobs. `more` tells whether another page follows. */
+  list(query: ListQuery): Promise<Page>;
+
+  /** Counts and rates, in time that does not depend on the number of jobs. */
+  stats(): Promise<Stats>;
+
+  /**
+   * Blocked, pending and failed jobs become `cancelled` at once and never start. A
+   * processing one is flagged; its worker ends it, and whatever commits next about it
+   * ends `cancelled`. One answer per id, in order; a doubled id is answered twice.
+   */
+  cancel(ids: readonly string[]): Promise<CancelAnswer[]>;
+
+  /**
+   * Dead jobs become `pending` with `attempts` 0, due at once; their history and run
+   * tokens stay. One answer per id, in order.
+   */
+  retry(ids: readonly string[]): Promise<RetryAnswer[]>;
+
+  /**
+   * Retries up to `limit` dead jobs with keys above `after`, in key order. Called in a
+   * loop, each time after the last key answered, it acts once on each job that was dead
+   * when the loop began, and no transaction holds the write lock for long.
+   */
+  retryDead(query: DeadQuery): Promise<Step>;
+
+  /**
+   * Deletes up to `limit` dead jobs with keys above `after` and their attempts. Their log
+   * files are the caller's to remove, by the keys answered.
+   */
+  purgeDead(query: DeadQuery): Promise<Step>;
+
+  // ── workers ──────────────────────────────────────────────────────────────────────────
+
+  /** Adds a supervisor or a worker and returns its key, never used twice. */
+  registerSupervisor(supervisor: NewSupervisor): Promise<number>;
+  registerWorker(worker: NewWorker): Promise<RegisteredWorker>;
+
+  /** Says that the worker claims from now on. */
+  workerReady(worker: number): Promise<void>;
+
+  /** Ends the record of a worker or supervisor; the reason is kept. Ending twice is fine. */
+  endWorker(worker: number, reason: string): Promise<void>;
+  endSupervisor(supervisor: number, reason: string): Promise<void>;
+
+  /** Workers and supervisors that have not ended, oldest first. */
+  workers(): Promise<WorkerRecord[]>;
+  supervisors(): Promise<SupervisorRecord[]>;
+
+  /**
+   * Asks workers and supervisors to stop; a later, stricter request replaces an earlier
+   * one (`now` beats `graceful`, an earlier bound beats a later one), never the reverse.
+   */
+  requestStop(request: StopRequest): Promise<void>;
+
+  /**
+   * The worker's one write: records how attempts ended, then claims for the free slots,
+   * in one transaction. Each ended attempt is answered in order: the job's new state, or
+   * `stale` where its run token no longer owns the job; then nothing was changed for it.
+   *
+   * A claim takes at most `slots` due jobs of the queues served: higher priority first,
+   * then due time, then arrival. It charges the attempt, numbers it, gives it the next
+   * run token and a lease, all before anything starts. What has become due is moved into
+   * the ready index first, in bounded batches, the longest due first: where a crowd has
+   * become due at once, priority decides within what was moved so far, and a claim may
+   * find less than there is. `nextDue` is then not in the future: call again at once.
+   * Nothing with a future `run_at` is claimed, wherever it stands, and a worker that was
+   * told to stop gets nothing.
+   */
+  turn(turn: Turn): Promise<TurnResult>;
+
+  /**
+   * Renews the leases of the worker's attempts named and its heartbeat. Answers the run
+   * tokens that no longer own their job.
+   */
+  renew(renewal: Renewal): Promise<{ readonly lost: number[] }>;
+
+  /** What a worker must know between two writes, without writing. */
+  attend(worker: number): Promise<Attention>;
+
+  /** Attempts that have not ended, of all workers, with who owns them. */
+  running(): Promise<RunningAttempt[]>;
+
+  /**
+   * Records `lost` for an attempt whose owner is gone or did not renew, and reschedules,
+   * buries or cancels its job. Refused (`stale`) when the run token no longer owns the
+   * job or the lease was renewed since `leaseUntil` was read. The caller has ended the
+   * attempt's processes before.
+   */
+  reap(reaping: Reaping): Promise<Recorded>;
+
+  /** Resolves once a write transaction could be had, changing nothing. */
+  probe(): Promise<void>;
+
+  // ── settings ─────────────────────────────────────────────────────────────────────────
+
+  /** Stored settings, as text; only those that were set. */
+  settings(): Promise<Map<string, string>>;
+  /** Stores one setting. `null` removes it. */
+  setSetting(name: string, value: string | null): Promise<void>;
+
+  // ── the connection ───────────────────────────────────────────────────────────────────
+
+  /**
+   * Calls `listener` within milliseconds of a commit by another process that may matter
+   * to somebody who waits. A hint: it may come for nothing, several may come as one, and
+   * one may be missed, so poll beneath it at least once a second. `close` ends it.
+   */
+  watch(listener: () => void): Watch;
+
+  /** Grows when another connection has committed. Costs microseconds: for polling. */
+  version(): Promise<number>;
+
+  /** Releases the connection. Idempotent. */
+  close(): Promise<void>;
+}
+
+export interface Watch {
+  close(): void;
+}
+
+export interface EnqueueOptions {
+  readonly ifAbsent?: boolean;
+  readonly onProgress?: (written: number) => void;
+}
+
+export interface Enqueued {
+  readonly key: number;
+  readonly id: string;
+  readonly state: State;
+  /** False: a job with this id was there already. */
+  readonly created: boolean;
+}
+
+export const SORT_ORDERS = ['newest', 'oldest', 'updated', 'priority'] as const;
+export type SortOrder = (typeof SORT_ORDERS)[number];
+
+export interface ListQuery {
+  /** Empty: all. */
+  readonly states: readonly State[];
+  readonly queue: string | null;
+  /** Every pair must match. */
+  readonly tags: readonly (readonly [string, string])[];
+  /** Substring of id or command; ASCII letters match either case. */
+  readonly search: string | null;
+  readonly sort: SortOrder;
+  /** At least 1. */
+  readonly limit: number;
+  /** Id of the last job of the page before; unknown ids reject with `not_found`. */
+  readonly cursor: string | null;
+}
+
+export interface Page {
+  readonly jobs: Job[];
+  readonly more: boolean;
+}
+
+export interface Stats {
+  /** Jobs by queue and state; only what is not zero. */
+  readonly counts: readonly { readonly queue: string; readonly state: State; readonly n: number }[];
+  /** When the longest-waiting job that is due became due; null if none waits. */
+  readonly oldestWaiting: number | null;
+  /** When the next job that is not yet due will be; null if there is none. */
+  readonly nextDue: number | null;
+  /**
+   * Attempts that succeeded or failed (lost ones too) in each of the sixty minutes before
+   * the newest, newest last, without empty ones. Those given back or cancelled do not count.
+   */
+  readonly throughput: readonly {
+    /** Start of the minute, ms since 1970. */
+    readonly minute: number;
+    readonly succeeded: number;
+    readonly failed: number;
+  }[];
+}
+
+export type CancelAnswer = 'cancelled' | 'cancel_requested' | 'already_finished' | 'not_found';
+export type RetryAnswer = 'retried' | 'wrong_state' | 'not_found';
+
+export interface DeadQuery {
+  /** Only keys above this one; 0 begins. */
+  readonly after: number;
+  /** Only keys up to this one: the newest key when the loop began. */
+  readonly upTo: number;
+  readonly limit: number;
+  readonly queue: string | null;
+  /** Only jobs that died before this instant, ms since 1970; null: all. */
+  readonly before: number | null;
+}
+
+export interface Step {
+  /** Keys acted upon, ascending. Fewer than `limit`: the loop is done. */
+  readonly keys: number[];
+}
+
+/** What tells one process from every other there has been: never a pid alone. */
+export interface ProcessIdentity {
+  readonly host: string;
+  /** Changes at every boot. */
+  readonly bootId: string;
+  /** The pid namespace: in another one the same pid is another process. */
+  readonly pidNamespace: string;
+  readonly pid: number;
+  /** When it started, in the kernel's clock ticks since boot. */
+  readonly startTime: string;
+}
+
+export interface NewSupervisor {
+  readonly identity: ProcessIdentity;
+  readonly count: number;
+}
+
+export interface NewWorker {
+  readonly identity: ProcessIdentity;
+  /** null for a worker without one. */
+  readonly supervisor: number | null;
+  /** null: all queues. */
+  readonly queues: readonly string[] | null;
+  readonly concurrency: number;
+}
+
+export interface RegisteredWorker {
+  readonly key: number;
+  /** Short, unique in this database, never used twice: `w17`. */
+  readonly name: string;
+}
+
+export type StopMode =
+  /** Claim nothing more and let attempts finish, until `stopBy` if that is set. */
+  | 'graceful'
+  /** End the attempts and give their jobs back. */
+  | 'now';
+
+export interface WorkerRecord extends NewWorker {
+  readonly key: number;
+  readonly name: string;
+  readonly ready: boolean;
+  readonly startedAt: number;
+  readonly heartbeatAt: number;
+  readonly stop: StopMode | null;
+  /** Ids of the jobs it runs, oldest claim first. */
+  readonly jobs: readonly string[];
+}
+
+export interface SupervisorRecord extends NewSupervisor {
+  readonly key: number;
+  readonly startedAt: number;
+  readonly stop: StopMode | null;
+}
+
+export interface StopRequest {
+  /** Keys; all that have not ended when both are null. */
+  readonly workers: readonly number[] | null;
+  readonly supervisors: readonly number[] | null;
+  readonly mode: StopMode;
+  /** Boot-clock ms after which `graceful` turns into `now`; null: as long as it takes. */
+  readonly stopBy: number | null;
+}
+
+/** Which attempt a write is about. The run token is the fence, the rest finds the row. */
+export interface AttemptRef {
+  readonly key: number;
+  readonly number: number;
+  readonly runToken: number;
+}
+
+/** An attempt that ended, with everything the transaction needs to settle the job. */
+export interface Ended {
+  readonly attempt: AttemptRef;
+  readonly outcome: Outcome;
+  /** Bytes the command wrote; null where nobody counted. */
+  readonly logBytes: number | null;
+  /** Uniform in [0, 1): the draw for the backoff's jitter. */
+  readonly random: number;
+}
+
+export interface Turn {
+  readonly worker: number;
+  readonly ended: readonly Ended[];
+  readonly backoff: BackoffPolicy;
+  /** Free slots, those of `ended` included; 0 claims nothing. */
+  readonly slots: number;
+  /** Lease of what is claimed, ms. */
+  readonly lease: number;
+}
+
+export interface TurnResult {
+  readonly recorded: readonly Recorded[];
+  readonly claimed: readonly Claimed[];
+  /**
+   * When the next delayed job becomes due, ms since 1970; null: none known. Not in the
+   * future: more may be claimable already than this claim could move.
+   */
+  readonly nextDue: number | null;
+}
+
+export type Recorded =
+  | { readonly stale: true }
+  | { readonly stale: false; readonly state: State; readonly runAt: number | null };
+
+/** All that a worker needs to start an attempt. */
+export interface Claimed extends AttemptRef {
+  readonly id: string;
+  readonly kind: Job['kind'];
+  readonly command: string;
+  readonly spec: Job['spec'];
+  readonly cwd: string;
+  readonly path: string | null;
+  readonly queue: string;
+  /** null: none. */
+  readonly timeout: number | null;
+  /** Attempts charged, this one included. */
+  readonly attempts: number;
+  readonly maxRetries: number;
+}
+
+export interface Renewal {
+  readonly worker: number;
+  readonly attempts: readonly AttemptRef[];
+  readonly lease: number;
+}
+
+export interface Attention {
+  /** Run tokens of this worker's attempts whose job was cancelled. */
+  readonly cancelRequested: readonly number[];
+  readonly stop: StopMode | null;
+  /** Boot-clock ms; see StopRequest. */
+  readonly stopBy: number | null;
+  /** False: the record was ended by somebody else; the worker must stop. */
+  readonly registered: boolean;
+  /** Something may be claimable for it now. */
+  readonly ready: boolean;
+  /** When the next delayed job becomes due, ms since 1970; null: none known. */
+  readonly nextDue: number | null;
+  /** Waiting or running jobs of its queues: with none, `--drain` is done. */
+  readonly unfinished: boolean;
+}
+
+export interface RunningAttempt extends AttemptRef {
+  readonly jobId: string;
+  readonly worker: number;
+  readonly workerName: string;
+  readonly owner: ProcessIdentity;
+  /** Boot-clock ms of the owner's machine. */
+  readonly leaseUntil: number;
+  readonly cancelRequested: boolean;
+}
+
+export interface Reaping {
+  readonly attempt: AttemptRef;
+  /** As read: the write is refused if it was renewed since. */
+  readonly leaseUntil: number;
+  readonly reason: string;
+  readonly backoff: BackoffPolicy;
+  readonly random: number;
+}
