@@ -1,0 +1,33 @@
+// Names and numbers of signals, the real-time ones included, which the runtimes do not
+// name. Guards fault 52: whatever ended a command is told by its name.
+
+import { constants } from 'node:os';
+
+/** The first real-time signal for programs; the C library keeps 32 and 33 for itself. */
+const SIGRTMIN = 34;
+
+const NUMBERS: ReadonlyMap<string, number> = new Map(Object.entries(constants.signals));
+/** Reversed, so that of two names for one number the first counts: SIGABRT, not SIGIOT. */
+const NAMES: ReadonlyMap<number, string> = new Map(
+  Object.entries(constants.signals)
+    .toReversed()
+    .map(([name, number]) => [number, name]),
+);
+
+export interface SignalName {
+  readonly name: string;
+  readonly number: number;
+}
+
+/** From what a runtime reports: a name, or a number where it knows no name. */
+export function signalOf(reported: string | number): SignalName {
+  if (typeof reported === 'number') return { name: nameOf(reported), number: reported };
+  return { name: reported, number: NUMBERS.get(reported) ?? 0 };
+}
+
+function nameOf(number: number): string {
+  const known = NAMES.get(number);
+  if (known !== undefined) return known;
+  if (number < SIGRTMIN) return `SIG${number}`;
+  return number === SIGRTMIN ? 'SIGRTMIN' : `SIGRTMIN+${number - SIGRTMIN}`;
+}

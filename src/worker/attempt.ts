@@ -1,0 +1,236 @@
+// One running command: its output to the log, its timeout, and the one piece of code that
+// ends its processes, whatever the cause. Guards guarantees 8 and 10: TERM, time to react,
+// KILL until nobody is left; never a wait without an end.
+//
+// What is ended, and how long it has to react to TERM:
+//   timeout, cancel      everything of the attempt, found by marker too   kill_after
+//   the worker stops     its group                                        kill_after
+//   a lost lease         everything of the attempt                        none, KILL at once
+//   the command ended    what is left of its group, after draining        500 ms
+// The time runs for the whole group from TERM on: a shell dies of it at once, and what it
+// had started may still be cleaning up.
+
+import { type Env, MAX_TIMER_MS } from '../env.ts';
+import type { Outcome } from '../job.ts';
+import {
+  isRunning,
+  killAndWait,
+  type ProcessRef,
+  processesOf,
+  signalGroup,
+  signalProcesses,
+  type Trace,
+} from '../platform/processes.ts';
+import type { ExitStatus, Spawned } from '../platform/spawn.ts';
+import type { LogWriter } from './output.ts';
+import type { AttemptEnd, EndCause, RunningAttempt } from './runner.ts';
+
+/** Guarantee 10: how long output may go on when the command's own process has ended. */
+const DRAIN_MS = 200;
+/** Guarantee 10: what is left of its group then has so long to react to TERM. */
+const LEFTOVER_GRACE_MS = 500;
+
+/** CONT, because one that was stopped could not react. */
+const TERMINATE = ['SIGTERM', 'SIGCONT'] as const;
+
+/** How often we look whether ended processes are gone: soon at first, then less often. */
+const FIRST_POLL_MS = 2;
+const LONGEST_POLL_MS = 50;
+
+export interface AttemptOptions {
+  readonly env: Env;
+  readonly spawned: Spawned;
+  /** What its processes are found by; the leader is the process that was started. */
+  readonly trace: Trace & { readonly leader: ProcessRef };
+  readonly log: LogWriter;
+  /** Ms; null: none. */
+  readonly timeout: number | null;
+  /** Ms between TERM and KILL, asked when an end begins. */
+  readonly killAfter: () => number;
+  /** Called once, when nothing of it is left. */
+  readonly onEnd: () => void;
+  /** For the operator: processes that could not be ended. */
+  readonly warn: (message: string) => void;
+}
+
+/** Watches over a command that was just started. */
+export function superviseCommand(options: AttemptOptions): RunningAttempt {
+  return new RunningCommand(options);
+}
+
+class RunningCommand implements RunningAttempt {
+  readonly ended: Promise<AttemptEnd>;
+  readonly #options: AttemptOptions;
+  /** How its own process ended; null while it runs. */
+  #exit: ExitStatus | null = null;
+  readonly #exited: Promise<void>;
+  /** Resolves #exited without an exit, when a process cannot be ended. */
+  #giveUp: () => void = () => {};
+  /** Why we ended it; null: it ended by itself. */
+  #cause: EndCause | null = null;
+  /** Also those who left the group. */
+  #everywhere = false;
+  /** Aborted by a lost lease: every grace is over. */
+  readonly #hurry = new AbortController();
+  /** The processes being ended; null: nobody does. */
+  #ending: Promise<void> | null = null;
+  readonly #pumping: Promise<void>;
+  #over = false;
+
+  constructor(options: AttemptOptions) {
+    const { spawned, log } = options;
+    this.#options = options;
+    this.#exited = new Promise((resolve) => {
+      this.#giveUp = resolve;
+      void spawned.exited.then((exit) => {
+        this.#exit = exit;
+        resolve();
+      });
+    });
+    this.#pumping = spawned.pump((stream, bytes) => log.write(stream, bytes));
+    this.ended = this.#run();
+  }
+
+  end(cause: EndCause): void {
+    if (this.#over) return;
+    // One that has ended before TERM was sent keeps its own result, even if we have not
+    // been told of its end yet.
+    const runs = this.#exit === null && isRunning(this.#options.trace.leader);
+    if (!runs && cause !== 'lost') return;
+    if (runs) this.#cause ??= cause;
+    if (cause !== 'interrupted') this.#everywhere = true;
+    if (cause === 'lost') this.#hurry.abort();
+    this.#ending ??= this.#endProcesses(this.#options.killAfter(), []);
+  }
+
+  async #run(): Promise<AttemptEnd> {
+    const { spawned, log, timeout } = this.#options;
+    const timer = timeout === null ? null : new AbortController();
+    const timing = timer === null ? null : this.#watchTimeout(timeout ?? 0, timer.signal);
+    await this.#exited;
+    timer?.abort();
+    await timing;
+    if (this.#ending === null) await this.#endLeftovers();
+    if (this.#ending !== null) {
+      await this.#ending;
+      // What it said while it was ended is in the pipe still.
+      await this.#drain();
+    }
+    if (!spawned.outputEnded()) {
+      // Somebody outside the group holds the pipe: what follows is not the command's.
+      await spawned.closeOutput();
+    }
+    await this.#pumping;
+    this.#over = true;
+    this.#options.onEnd();
+    return { outcome: this.#outcome(), logBytes: log.end() };
+  }
+
+  #outcome(): Outcome {
+    if (this.#cause !== null) return { kind: this.#cause };
+    const exit = this.#exit;
+    if (exit === null) return { kind: 'lost' };
+    if (exit.signal === null) return { kind: 'exited', code: exit.code ?? 0 };
+    return { kind: 'signaled', signal: exit.signal.name, number: exit.signal.number };
+  }
+
+  async #watchTimeout(timeout: number, signal: AbortSignal): Promise<void> {
+    for (let left = timeout; left > 0; left -= MAX_TIMER_MS) {
+      if (!(await this.#pause(Math.min(left, MAX_TIMER_MS), signal))) return;
+    }
+    this.end('timed_out');
+  }
+
+  /** Its own process has ended by itself: drains, and ends who is left of its group. */
+  async #endLeftovers(): Promise<void> {
+    const { trace } = this.#options;
+    // Asked at once: the group's number is still its own, and in the usual case this one
+    // system call, answered "no such group", is all.
+    const scope = 'group';
+    const left =
+      signalGroup(trace.leader.pid, 0) === 'gone'
+        ? []
+        : processesOf([trace], { scope, fresh: true });
+    await this.#drain();
+    if (left.length > 0) this.#ending ??= this.#endProcesses(LEFTOVER_GRACE_MS, left);
+  }
+
+  /** Waits until all output is on file, at most DRAIN_MS. */
+  async #drain(): Promise<void> {
+    if (this.#options.spawned.outputEnded()) return;
+    const done = new AbortController();
+    const tooLong = this.#pause(DRAIN_MS, done.signal);
+    await Promise.race([this.#pumping, tooLong]);
+    done.abort();
+    await tooLong;
+  }
+
+  /**
+   * The one way in which processes of an attempt are ended. TERM is sent before this
+   * returns its promise; after `grace` ms, or once the lease is lost, KILL.
+   */
+  async #endProcesses(grace: number, known: readonly ProcessRef[]): Promise<void> {
+    const { trace, env, warn } = this.#options;
+    let seen = known;
+    if (!this.#hurry.signal.aborted) {
+      this.#terminate(known);
+      seen = await this.#react(grace, known);
+    }
+    const gone = await killAndWait([trace], {
+      scope: this.#scope(),
+      known: seen,
+      sleep: (ms) => env.sleep(ms),
+    });
+    if (gone) return;
+    warn(`processes of attempt ${trace.marker} do not end, or may not be ended by us`);
+    this.#giveUp();
+  }
+
+  #scope(): 'group' | 'all' {
+    return this.#everywhere ? 'all' : 'group';
+  }
+
+  #terminate(known: readonly ProcessRef[]): void {
+    const { trace } = this.#options;
+    if (this.#exit === null && !this.#everywhere) {
+      for (const signal of TERMINATE) signalGroup(trace.leader.pid, signal);
+    } else {
+      signalProcesses([trace], TERMINATE, { scope: this.#scope(), known });
+    }
+  }
+
+  /** Waits until all are gone, the grace is over or the lease is lost; answers who is left. */
+  async #react(grace: number, known: readonly ProcessRef[]): Promise<readonly ProcessRef[]> {
+    const { env, trace } = this.#options;
+    const deadline = env.boot() + grace;
+    const graceOver = new AbortController();
+    const stop = AbortSignal.any([this.#hurry.signal, graceOver.signal]);
+    const waited = this.#pause(grace, stop);
+    await Promise.race([this.#exited, waited]);
+    graceOver.abort();
+    await waited;
+
+    let seen = known;
+    while (!this.#hurry.signal.aborted) {
+      seen = processesOf([trace], { scope: this.#scope(), known: seen });
+      if (seen.length === 0) break;
+      for (let wait = FIRST_POLL_MS; seen.some(isRunning); wait *= 2) {
+        const left = deadline - env.boot();
+        if (left <= 0) return seen;
+        const next = Math.min(wait, left, LONGEST_POLL_MS);
+        if (!(await this.#pause(next, this.#hurry.signal))) return seen;
+      }
+    }
+    return seen;
+  }
+
+  /** False if `signal` cut it short. */
+  async #pause(ms: number, signal: AbortSignal): Promise<boolean> {
+    try {
+      await this.#options.env.sleep(ms, signal);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}

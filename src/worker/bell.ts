@@ -1,0 +1,24 @@
+// How the parts of a worker wake its loop: an attempt that ended, a commit by somebody
+// else, a timer. Rings while nobody waits are kept as one, so no event is ever missed and
+// a burst of them costs one round.
+
+export class Bell {
+  #rung = false;
+  #wake: (() => void) | null = null;
+
+  ring(): void {
+    this.#rung = true;
+    this.#wake?.();
+  }
+
+  /** Resolves at the next ring, or at once if it rang since the last wait. */
+  async wait(): Promise<void> {
+    if (!this.#rung) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      this.#wake = null;
+    }
+    this.#rung = false;
+  }
+}

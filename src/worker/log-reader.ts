@@ -1,0 +1,138 @@
+// Reading an attempt's log, finished or still growing. Guards guarantee 11 from the
+// reader's side: bytes come out as they went in, in order, what was cut is said with its
+// length, and a log that ends anywhere (a worker that died writing) reads up to there.
+
+import { closeSync, existsSync, openSync, readSync } from 'node:fs';
+import type { StreamName } from '../platform/spawn.ts';
+import {
+  FRAME_HEADER_BYTES,
+  isMissing,
+  listLogFiles,
+  logDirectory,
+  logFile,
+  readFrameHeader,
+  TAIL_HEADER_BYTES,
+} from './log-format.ts';
+
+/** Where reading goes on. Opaque, and plain data. */
+export interface LogPosition {
+  readonly segment: number;
+  /** In that file. */
+  readonly at: number;
+  /** Bytes of output that lie before this point, cut or not. */
+  readonly offset: number;
+  /** The frame that is being read: its stream, and how much of it is still to come. */
+  readonly stream: StreamName;
+  readonly left: number;
+}
+
+export type LogChunk =
+  | {
+      readonly kind: 'output';
+      readonly stream: StreamName;
+      readonly bytes: Uint8Array;
+      readonly next: LogPosition;
+    }
+  /** So many bytes are not kept: the output was longer than the cap. */
+  | { readonly kind: 'cut'; readonly bytes: number; readonly next: LogPosition }
+  /** The log disk refused what came here; how much is not known to the log. */
+  | { readonly kind: 'broken'; readonly next: LogPosition };
+
+const START: LogPosition = { segment: 0, at: 0, offset: 0, stream: 'stdout', left: 0 };
+
+/** Enough that system calls don't count, little enough to hold several. */
+const READ_BYTES = 64 * 1024;
+
+/** See LogStore.read. Nothing is kept open between two calls of this. */
+export function* readLog(
+  root: string,
+  key: number,
+  attempt: number,
+  from: LogPosition = START,
+): Generator<LogChunk, void> {
+  let position = from;
+  for (;;) {
+    // Asked before reading: once a later file exists, this one grows no more.
+    const later = segmentAfter(root, key, attempt, position.segment);
+    for (const chunk of readSegment(logFile(root, key, attempt, position.segment), position)) {
+      position = chunk.next;
+      yield chunk;
+    }
+    if (later === null) return;
+    position = { ...position, segment: later, at: 0, left: 0 };
+  }
+}
+
+/** The next file there is; the one after `segment` may be deleted already. */
+function segmentAfter(root: string, key: number, attempt: number, segment: number): number | null {
+  if (existsSync(logFile(root, key, attempt, segment + 1))) return segment + 1;
+  const later = listLogFiles(logDirectory(root, key))
+    .filter((file) => file.key === key && file.attempt === attempt && file.segment > segment)
+    .map((file) => file.segment);
+  return later.length === 0 ? null : Math.min(...later);
+}
+
+function* readSegment(path: string, from: LogPosition): Generator<LogChunk, void> {
+  const fd = openIfThere(path);
+  if (fd === null) return;
+  try {
+    let position = from;
+    if (position.segment > 0 && position.at === 0) {
+      const start = tailStart(fd);
+      if (start === null) return;
+      const cut = start - position.offset;
+      position = { ...position, at: TAIL_HEADER_BYTES, offset: start };
+      if (cut > 0) yield { kind: 'cut', bytes: cut, next: position };
+    }
+    yield* readFrames(fd, position);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function openIfThere(path: string): number | null {
+  try {
+    return openSync(path, 'r');
+  } catch (error) {
+    // Not made yet, or deleted because the output has gone on.
+    if (isMissing(error)) return null;
+    throw error;
+  }
+}
+
+/** Where in the output a tail file begins; null while that is not written yet. */
+function tailStart(fd: number): number | null {
+  const header = Buffer.alloc(TAIL_HEADER_BYTES);
+  if (readSync(fd, header, 0, TAIL_HEADER_BYTES, 0) < TAIL_HEADER_BYTES) return null;
+  return Number(header.readBigUInt64LE());
+}
+
+function* readFrames(fd: number, from: LogPosition): Generator<LogChunk, void> {
+  let { at, offset, stream, left } = from;
+  const here = (): LogPosition => ({ segment: from.segment, at, offset, stream, left });
+  for (;;) {
+    // A new one each time: the reader may keep what it was given.
+    const buffer = new Uint8Array(READ_BYTES);
+    const view = new DataView(buffer.buffer);
+    const length = readSync(fd, buffer, 0, READ_BYTES, at);
+    let used = 0;
+    while (used < length) {
+      if (left === 0) {
+        if (length - used < FRAME_HEADER_BYTES) break;
+        ({ stream, length: left } = readFrameHeader(view, used));
+        used += FRAME_HEADER_BYTES;
+        at += FRAME_HEADER_BYTES;
+        if (left === 0) yield { kind: 'broken', next: here() };
+        continue;
+      }
+      const bytes = buffer.subarray(used, Math.min(used + left, length));
+      used += bytes.length;
+      at += bytes.length;
+      offset += bytes.length;
+      left -= bytes.length;
+      yield { kind: 'output', stream, bytes, next: here() };
+    }
+    // The end, or not even a whole header: a frame that is being written, or never will be.
+    if (used === 0) return;
+  }
+}

@@ -1,0 +1,246 @@
+// The log interface, and logs as files. Guards guarantee 11: the output of a job is kept
+// byte for byte up to the cap, head and tail, and no error of the log disk ever fails a
+// job or throws here. log-format.ts says how the files look.
+
+import {
+  closeSync,
+  constants,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  rmdirSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+  writevSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { systemCode } from '../errors.ts';
+import type { StreamName } from '../platform/spawn.ts';
+import {
+  FRAME_HEADER_BYTES,
+  isMissing,
+  listLogFiles,
+  logDirectory,
+  logFile,
+  type LogFileName,
+  TAIL_HEADER_BYTES,
+  writeFrameHeader,
+} from './log-format.ts';
+import { type LogChunk, type LogPosition, readLog } from './log-reader.ts';
+
+/** Where the output of attempts is kept. Keys are those of jobs. */
+export interface LogStore {
+  /** For one attempt, once; an attempt's number is never used again. */
+  writer(key: number, attempt: number, maxBytes: number): LogWriter;
+  /**
+   * What there is from `from` on, by default everything, in order of arrival; of an
+   * attempt that still runs as well. Go on later from the `next` of the last chunk.
+   */
+  read(key: number, attempt: number, from?: LogPosition): Iterable<LogChunk>;
+  /** Deletes the logs of all attempts of these jobs. Never of a job that runs. */
+  remove(keys: readonly number[]): void;
+  /** Bytes on disk that the log of an attempt takes. */
+  size(key: number, attempt: number): number;
+}
+
+export interface LogWriter {
+  /** The bytes are in the file, or counted and given up, when this returns. Never throws. */
+  write(stream: StreamName, bytes: Uint8Array): void;
+  /** Closes the log. Answers how many bytes it was given, kept or not. Idempotent. */
+  end(): number;
+}
+
+/** Logs as files under `root`, which is made with the first of them. */
+export function createLogStore(root: string): LogStore {
+  return {
+    writer: (key, attempt, maxBytes) => new FileLogWriter(root, key, attempt, maxBytes),
+    read: (key, attempt, from) => readLog(root, key, attempt, from),
+    remove: (keys) => removeLogs(root, keys),
+    size: (key, attempt) => sizeOfLog(root, key, attempt),
+  };
+}
+
+/** Less than this cannot hold headers, head and tail. */
+const LEAST_CAP = 64;
+/** Private: output may hold secrets. */
+const FILE_MODE = 0o600;
+const DIRECTORY_MODE = 0o700;
+/** `remove` of another job may delete the directory just before a file is made in it. */
+const OPEN_TRIES = 3;
+
+const NEW_FILE =
+  constants.O_WRONLY |
+  constants.O_CREAT |
+  constants.O_EXCL |
+  constants.O_APPEND |
+  // Windows knows neither it nor the links it guards against.
+  (constants.O_NOFOLLOW ?? 0);
+
+/** Shared by all writers: a frame is written before anything else runs. */
+const frameHeader = new DataView(new ArrayBuffer(FRAME_HEADER_BYTES));
+
+class FileLogWriter implements LogWriter {
+  readonly #root: string;
+  readonly #key: number;
+  readonly #attempt: number;
+  readonly #headBytes: number;
+  readonly #tailBytes: number;
+  #fd: number | null = null;
+  /** The file being written: 0 is the head; −1 before the first byte. */
+  #segment = -1;
+  /** Bytes of that file written whole, and how many more it may take. */
+  #written = 0;
+  #room = 0;
+  #seen = 0;
+  #broken = false;
+  #marked = false;
+
+  constructor(root: string, key: number, attempt: number, maxBytes: number) {
+    const cap = Math.max(maxBytes, LEAST_CAP);
+    this.#root = root;
+    this.#key = key;
+    this.#attempt = attempt;
+    this.#headBytes = Math.floor(cap / 2);
+    this.#tailBytes = Math.floor(cap / 4);
+  }
+
+  write(stream: StreamName, bytes: Uint8Array): void {
+    const start = this.#seen;
+    this.#seen += bytes.length;
+    if (this.#broken) return;
+    try {
+      for (let at = 0; at < bytes.length;) {
+        if (this.#room <= FRAME_HEADER_BYTES) this.#nextFile(start + at);
+        const piece = bytes.subarray(at, at + this.#room - FRAME_HEADER_BYTES);
+        this.#writeFrame(stream, piece);
+        at += piece.length;
+      }
+    } catch {
+      // Full, gone, forbidden or failing: the job goes on without a log (guarantee 11).
+      this.#broken = true;
+      this.#mark();
+    }
+  }
+
+  end(): number {
+    if (this.#fd !== null) {
+      // There may be room again for the mark.
+      if (this.#broken) this.#mark();
+      try {
+        closeSync(this.#fd);
+      } catch {
+        // A network file system may report only here that it is full.
+      }
+      this.#fd = null;
+    }
+    return this.#seen;
+  }
+
+  #writeFrame(stream: StreamName, piece: Uint8Array): void {
+    if (this.#fd === null) throw new Error('the log is closed');
+    writeFrameHeader(frameHeader, stream, piece.length);
+    const length = FRAME_HEADER_BYTES + piece.length;
+    // A short write is a disk that has just become full.
+    if (writevSync(this.#fd, [frameHeader, piece]) !== length) throw new Error('short write');
+    this.#written += length;
+    this.#room -= length;
+  }
+
+  /** `position`: of the next byte in the whole output. */
+  #nextFile(position: number): void {
+    const segment = this.#segment + 1;
+    const fd = this.#createFile(segment);
+    if (this.#fd !== null) closeSync(this.#fd);
+    this.#fd = fd;
+    this.#segment = segment;
+    this.#written = 0;
+    this.#room = this.#headBytes;
+    if (segment === 0) return;
+    const header = Buffer.alloc(TAIL_HEADER_BYTES);
+    header.writeBigUInt64LE(BigInt(position));
+    if (writeSync(fd, header) !== TAIL_HEADER_BYTES) throw new Error('short write');
+    this.#written = TAIL_HEADER_BYTES;
+    this.#room = this.#tailBytes - TAIL_HEADER_BYTES;
+    if (segment > 2) unlinkIfThere(this.#path(segment - 2));
+  }
+
+  #createFile(segment: number): number {
+    const path = this.#path(segment);
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return openSync(path, NEW_FILE, FILE_MODE);
+      } catch (error) {
+        if (tries === OPEN_TRIES) throw error;
+        const code = systemCode(error);
+        if (code === 'ENOENT') mkdirSync(dirname(path), { recursive: true, mode: DIRECTORY_MODE });
+        // Left by another database that had this home: attempts are never run twice.
+        else if (code === 'EEXIST') this.#removeLeftovers(segment);
+        else throw error;
+      }
+    }
+  }
+
+  #removeLeftovers(from: number): void {
+    for (const { segment } of filesOf(this.#root, this.#key, this.#attempt)) {
+      if (segment >= from) unlinkIfThere(this.#path(segment));
+    }
+  }
+
+  #path(segment: number): string {
+    return logFile(this.#root, this.#key, this.#attempt, segment);
+  }
+
+  /** Says in the log that something is missing, if the disk takes these four bytes. */
+  #mark(): void {
+    if (this.#marked || this.#fd === null) return;
+    try {
+      // Whatever was written of the frame that failed would be read as one.
+      ftruncateSync(this.#fd, this.#written);
+      writeFrameHeader(frameHeader, 'stdout', 0);
+      this.#marked = writevSync(this.#fd, [frameHeader]) === FRAME_HEADER_BYTES;
+    } catch {
+      // end() tries again.
+    }
+  }
+}
+
+function filesOf(root: string, key: number, attempt: number): LogFileName[] {
+  return listLogFiles(logDirectory(root, key)).filter(
+    (file) => file.key === key && file.attempt === attempt,
+  );
+}
+
+function removeLogs(root: string, keys: readonly number[]): void {
+  for (const [directory, some] of Map.groupBy(keys, (key) => logDirectory(root, key))) {
+    const wanted = new Set(some);
+    const files = listLogFiles(directory);
+    const doomed = files.filter((file) => wanted.has(file.key));
+    for (const { name } of doomed) unlinkIfThere(join(directory, name));
+    if (doomed.length === files.length) removeIfEmpty(directory);
+  }
+}
+
+function sizeOfLog(root: string, key: number, attempt: number): number {
+  let size = 0;
+  for (const { segment } of filesOf(root, key, attempt)) {
+    size += statSync(logFile(root, key, attempt, segment), { throwIfNoEntry: false })?.size ?? 0;
+  }
+  return size;
+}
+
+function unlinkIfThere(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+  }
+}
+
+function removeIfEmpty(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch {
+    // Somebody has just made a log in it, or has removed it.
+  }
+}

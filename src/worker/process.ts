@@ -1,0 +1,220 @@
+// What a worker process and a supervisor process consist of: store, reaper, runner, loop
+// and signals, put together and taken apart again.
+//
+// Signals (guarantee 8): TERM and INT stop gracefully, bounded by the setting `grace`; a
+// second one ends the attempts now. HUP does the same as TERM: only a foreground
+// supervisor can get one, the others have no terminal.
+
+import type { Env } from '../env.ts';
+import { EXIT_CODE_OF, messageOf, QueuectlError } from '../errors.ts';
+import type { Location } from '../location.ts';
+import { selfIdentity } from '../platform/identity.ts';
+import { openStore } from '../store/open.ts';
+import type { Store } from '../store/store.ts';
+import { createCommandRunner } from './command.ts';
+import { createLeftovers } from './leftovers.ts';
+import { createLog, type Log } from './log.ts';
+import { createLogStore } from './output.ts';
+import { Reaper } from './reaper.ts';
+import { openRoster } from './roster.ts';
+import { spawnSelf } from './spawn-self.ts';
+import { Supervisor } from './supervisor.ts';
+import { Worker } from './worker.ts';
+
+const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+
+export interface ProcessOptions {
+  readonly location: Location;
+  readonly env: Env;
+  /** The environment that commands run in, less what is ours. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly concurrency: number;
+  /** null: all. */
+  readonly queues: readonly string[] | null;
+  readonly drain: boolean;
+  /** Soft limit on open files that commands get; null: as we have it. */
+  readonly nofile: number | null;
+  readonly write: (line: string) => void;
+}
+
+export interface WorkerProcessOptions extends ProcessOptions {
+  readonly supervisor: number;
+}
+
+export interface SupervisorProcessOptions extends ProcessOptions {
+  readonly count: number;
+  /** Descriptor that workers write to, or 'inherit' for the foreground. */
+  readonly output: number | 'inherit';
+}
+
+/** Runs one worker until it stops; answers the exit code of its process. */
+export async function runWorkerProcess(options: WorkerProcessOptions): Promise<number> {
+  const { env, location } = options;
+  return await withStore(options, 'worker', async (store, openingLog) => {
+    const identity = selfIdentity();
+    const { key, name } = await store.registerWorker({
+      identity,
+      supervisor: options.supervisor,
+      queues: options.queues,
+      concurrency: options.concurrency,
+    });
+    openingLog(`is ${name}`);
+    const log = logOf(name, options);
+    const roster = openRoster(location.roster, name);
+    const worker = new Worker({
+      store,
+      env,
+      log,
+      key,
+      concurrency: options.concurrency,
+      drain: options.drain,
+      createRunner: (settings) =>
+        createCommandRunner({
+          env,
+          logs: createLogStore(location.jobLogs),
+          settings,
+          databaseId: store.databaseId,
+          baseEnv: options.environment,
+          jobEnv: location.jobEnvironment,
+          nofile: options.nofile,
+          roster,
+          log,
+        }),
+    });
+    const reaper = createReaper(options, store, log);
+    const closing = new AbortController();
+    const reaping = reaper.run(closing.signal);
+    const ignoreSignals = onStopSignals((times) => {
+      if (times > 1) {
+        worker.stopNow();
+        return;
+      }
+      worker.stop();
+      env.sleep(worker.grace, closing.signal).then(
+        () => worker.stopNow(),
+        () => {
+          // It ended before its grace was over.
+        },
+      );
+    });
+    try {
+      log(`ready: pid ${identity.pid}, concurrency ${options.concurrency}`);
+      await worker.run();
+      log('stopped');
+      await store.endWorker(key, 'stopped');
+      return 0;
+    } finally {
+      ignoreSignals();
+      closing.abort();
+      await reaping;
+      roster.close();
+    }
+  });
+}
+
+/** Runs a supervisor until all its workers have stopped; answers the exit code. */
+export async function runSupervisorProcess(options: SupervisorProcessOptions): Promise<number> {
+  return await withStore(options, 'supervisor', async (store, log) => {
+    const { env, count } = options;
+    const key = await store.registerSupervisor({ identity: selfIdentity(), count });
+    const supervisor = new Supervisor({
+      store,
+      env,
+      log,
+      key,
+      count,
+      reaper: createReaper(options, store, log),
+      startWorker: () =>
+        spawnSelf({
+          args: ['__worker', '--supervisor', String(key), ...workerArguments(options)],
+          environment: options.environment,
+          output: options.output,
+        }),
+    });
+    const ignoreSignals = onStopSignals((_times, signal) => supervisor.stop(signal));
+    try {
+      log(`started: pid ${process.pid}, ${count} ${count === 1 ? 'worker' : 'workers'}`);
+      const exitCode = await supervisor.run();
+      log('stopped');
+      await store.endSupervisor(key, 'stopped');
+      return exitCode;
+    } finally {
+      ignoreSignals();
+    }
+  });
+}
+
+/** The flags that a supervisor and its workers have in common. */
+export function workerArguments(
+  options: Pick<ProcessOptions, 'concurrency' | 'queues' | 'drain' | 'nofile'>,
+): string[] {
+  return [
+    '--concurrency',
+    String(options.concurrency),
+    ...(options.queues ?? []).flatMap((queue) => ['--queue', queue]),
+    ...(options.drain ? ['--drain'] : []),
+    ...(options.nofile === null ? [] : ['--nofile', String(options.nofile)]),
+  ];
+}
+
+function createReaper(options: ProcessOptions, store: Store, log: Log): Reaper {
+  const { env, location } = options;
+  return new Reaper({
+    store,
+    env,
+    log,
+    self: selfIdentity(),
+    leftovers: createLeftovers({
+      env,
+      databaseId: store.databaseId,
+      roster: location.roster,
+    }),
+  });
+}
+
+/** Opens the store, waits for its lock as long as it takes, and tells how it all ended. */
+async function withStore(
+  options: ProcessOptions,
+  role: string,
+  body: (store: Store, log: Log) => Promise<number>,
+): Promise<number> {
+  const log = logOf(role, options);
+  try {
+    const store = await openStore(options.location, {
+      env: options.env,
+      patience: Number.POSITIVE_INFINITY,
+      onWait: () => log('waiting for the database: another process is writing'),
+    });
+    try {
+      return await body(store, log);
+    } finally {
+      await store.close();
+    }
+  } catch (error) {
+    log(`ended: ${messageOf(error)}`);
+    return EXIT_CODE_OF[error instanceof QueuectlError ? error.code : 'internal'];
+  }
+}
+
+/** What cannot be logged (a full disk, a closed pipe) stops nobody (guarantee 11). */
+function logOf(name: string, { env, write }: ProcessOptions): Log {
+  return createLog(name, env, (line) => {
+    try {
+      write(line);
+    } catch {
+      // There is no other place to tell it.
+    }
+  });
+}
+
+function onStopSignals(stop: (times: number, signal: NodeJS.Signals) => void): () => void {
+  let times = 0;
+  const listener = (signal: NodeJS.Signals): void => {
+    times += 1;
+    stop(times, signal);
+  };
+  for (const signal of STOP_SIGNALS) process.on(signal, listener);
+  return () => {
+    for (const signal of STOP_SIGNALS) process.off(signal, listener);
+  };
+}

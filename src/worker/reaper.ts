@@ -1,0 +1,240 @@
+// Attempts whose owner is gone, or does not renew: their processes are ended first, then
+// they are recorded `lost` and their jobs rescheduled. Every worker and supervisor does
+// this; it is idempotent, so nobody has to be elected for it.
+//
+// Guarantee 5: no job of a dead worker runs again while its old processes live.
+// Guarantee 7: a lease is judged by its owner's liveness and the boot clock. A living
+// owner's expired lease is reaped only if it is still unrenewed one renew interval after
+// we first saw it expired in a database that could be read.
+
+import { resolveSettings, type Settings } from '../config.ts';
+import type { Env } from '../env.ts';
+import { messageOf } from '../errors.ts';
+import { liveness } from '../platform/identity.ts';
+import type {
+  ProcessIdentity,
+  RunningAttempt,
+  Store,
+  SupervisorRecord,
+  WorkerRecord,
+} from '../store/store.ts';
+import type { Leftovers } from './leftovers.ts';
+import type { Log } from './log.ts';
+import { RENEWALS_PER_LEASE } from './worker.ts';
+
+/** How often each worker looks: twice within the second that guarantee 6 promises. */
+export const REAP_INTERVAL_MS = 500;
+
+/** A look that comes later than this was held up: sleep, SIGSTOP, a machine under load. */
+const HELD_UP_MS = 3 * REAP_INTERVAL_MS;
+
+export interface ReaperOptions {
+  readonly store: Store;
+  readonly env: Env;
+  readonly log: Log;
+  /** Who looks: it never reaps itself. */
+  readonly self: ProcessIdentity;
+  readonly leftovers: Leftovers;
+}
+
+interface Suspicion {
+  readonly leaseUntil: number;
+  /** Boot clock, ms. */
+  readonly since: number;
+}
+
+export class Reaper {
+  readonly #options: ReaperOptions;
+  /** Expired leases of owners that live, by run token. */
+  #suspects = new Map<number, Suspicion>();
+  #lastLook: number;
+  /** Of dead workers, by key: a look and recover() may come to one at the same time. */
+  readonly #burials = new Map<number, Promise<boolean>>();
+
+  constructor(options: ReaperOptions) {
+    this.#options = options;
+    this.#lastLook = options.env.boot();
+  }
+
+  /** Looks until `signal` aborts. Storage errors are logged: the next look tries again. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { env, log } = this.#options;
+    for (;;) {
+      try {
+        await env.sleep(REAP_INTERVAL_MS, signal);
+      } catch {
+        return;
+      }
+      try {
+        await this.look();
+      } catch (error) {
+        log(`could not look for dead workers: ${messageOf(error)}`);
+      }
+    }
+  }
+
+  /** One look at all owners. */
+  async look(): Promise<void> {
+    const { store, env, self } = this.#options;
+    // Who did not get to run cannot say for how long others did not renew.
+    if (env.boot() - this.#lastLook > HELD_UP_MS) this.#suspects = new Map();
+    const workers = await store.workers();
+    for (const worker of workers) {
+      if (this.#isGone(worker.identity)) await this.#bury(worker, 'died');
+    }
+    for (const supervisor of await store.supervisors()) {
+      if (this.#isGone(supervisor.identity)) await this.#burySupervisor(supervisor);
+    }
+    const registered = new Set(workers.map((worker) => worker.key));
+    const running = await store.running();
+    const orphans = running.filter(({ worker }) => !registered.has(worker));
+    await this.#reapOrphans(orphans.filter(({ owner }) => this.#isGone(owner)));
+    await this.#reapExpired(
+      running.filter(({ owner }) => !isSameProcess(owner, self) && !this.#isGone(owner)),
+    );
+    this.#lastLook = env.boot();
+  }
+
+  /**
+   * Recovers one worker that its supervisor has seen dying, without waiting for a look.
+   * False if not all of its attempts could be recorded.
+   */
+  async recover(identity: ProcessIdentity, how: string): Promise<boolean> {
+    const workers = await this.#options.store.workers();
+    const worker = workers.find((known) => isSameProcess(known.identity, identity));
+    return worker === undefined || (await this.#bury(worker, how));
+  }
+
+  #bury(worker: WorkerRecord, how: string): Promise<boolean> {
+    const begun = this.#burials.get(worker.key);
+    if (begun !== undefined) return begun;
+    const burial = this.#buryOnce(worker, how).finally(() => this.#burials.delete(worker.key));
+    this.#burials.set(worker.key, burial);
+    return burial;
+  }
+
+  async #buryOnce(worker: WorkerRecord, how: string): Promise<boolean> {
+    const { store, log, leftovers } = this.#options;
+    const reason = `worker ${worker.name} (pid ${worker.identity.pid}) ${how}`;
+    log(reason);
+    // Read after it was seen gone: from then on it claims nothing more.
+    const running = await store.running();
+    const owned = running.filter((attempt) => attempt.worker === worker.key);
+    if (!(await this.#reapAll(owned, worker.name, reason))) return false;
+    await store.endWorker(worker.key, reason);
+    leftovers.forget(worker.name);
+    return true;
+  }
+
+  /** What is left of workers whose record somebody ended before their attempts. */
+  async #reapOrphans(attempts: readonly RunningAttempt[]): Promise<void> {
+    for (const attempt of attempts) {
+      await this.#reapAll([attempt], attempt.workerName, `worker ${attempt.workerName} died`);
+    }
+  }
+
+  async #burySupervisor(supervisor: SupervisorRecord): Promise<void> {
+    const reason = `supervisor (pid ${supervisor.identity.pid}) died`;
+    this.#options.log(`${reason}; its workers go on`);
+    await this.#options.store.endSupervisor(supervisor.key, reason);
+  }
+
+  /** True when all are recorded. Processes go first: an attempt that keeps one waits. */
+  async #reapAll(
+    attempts: readonly RunningAttempt[],
+    workerName: string,
+    reason: string,
+  ): Promise<boolean> {
+    if (attempts.length === 0) return true;
+    const { store, env, log } = this.#options;
+    const ended = await this.#endProcesses(attempts, workerName);
+    if (ended.length < attempts.length) {
+      log(`${reason}, but processes of its attempts cannot be ended; trying again`);
+    }
+    const { backoff } = await this.#settings();
+    for (const attempt of ended) {
+      const random = env.random();
+      const { leaseUntil } = attempt;
+      const result = await store.reap({ attempt, leaseUntil, reason, backoff, random });
+      if (!result.stale) log(`${attempt.jobId}: attempt ${attempt.number} lost, now ${result.state}`);
+    }
+    return ended.length === attempts.length;
+  }
+
+  /** Those of whom nothing runs any more. */
+  async #endProcesses(
+    attempts: readonly RunningAttempt[],
+    workerName: string,
+  ): Promise<readonly RunningAttempt[]> {
+    const { leftovers } = this.#options;
+    const tokens = attempts.map((attempt) => attempt.runToken);
+    if (await leftovers.end(tokens, workerName)) return attempts;
+    if (attempts.length === 1) return [];
+    // One that hangs in the kernel must not hold up the others.
+    const gone = await Promise.all(tokens.map((token) => leftovers.end([token], workerName)));
+    return attempts.filter((_, index) => gone[index] === true);
+  }
+
+  /** Leases of owners that live, or of whom nobody here can tell. */
+  async #reapExpired(attempts: readonly RunningAttempt[]): Promise<void> {
+    const { env } = this.#options;
+    const expired = attempts.filter(({ leaseUntil }) => leaseUntil <= env.boot());
+    const known = this.#suspects;
+    this.#suspects = new Map();
+    if (expired.length === 0) return;
+    // Also before reaping: who could not write for a while gets its time once more.
+    const couldWrite = await this.#couldWrite();
+    const interval = (await this.#settings()).lease / RENEWALS_PER_LEASE;
+    const now = env.boot();
+    for (const attempt of expired) {
+      const { runToken, leaseUntil } = attempt;
+      const suspicion = couldWrite ? known.get(runToken) : undefined;
+      if (suspicion?.leaseUntil !== leaseUntil) {
+        this.#suspects.set(runToken, { leaseUntil, since: now });
+      } else if (now - suspicion.since < interval) {
+        this.#suspects.set(runToken, suspicion);
+      } else if (await this.#isUnrenewed(attempt)) {
+        const reason = `worker ${attempt.workerName} did not renew its lease`;
+        await this.#reapAll([attempt], attempt.workerName, reason);
+      }
+    }
+  }
+
+  /** As of now: a supervisor lives for months, and reaping is rare. */
+  async #settings(): Promise<Settings> {
+    return resolveSettings(await this.#options.store.settings());
+  }
+
+  /** Waits until a write is possible; false if that took so long that nobody could renew. */
+  async #couldWrite(): Promise<boolean> {
+    const { store, env } = this.#options;
+    const begun = env.boot();
+    await store.probe();
+    return env.boot() - begun < REAP_INTERVAL_MS;
+  }
+
+  async #isUnrenewed(attempt: RunningAttempt): Promise<boolean> {
+    const running = await this.#options.store.running();
+    return running.some(
+      ({ runToken, leaseUntil }) =>
+        runToken === attempt.runToken && leaseUntil === attempt.leaseUntil,
+    );
+  }
+
+  #isGone(identity: ProcessIdentity): boolean {
+    const { store, self } = this.#options;
+    if (store.oneMachine && identity.bootId !== self.bootId) return true;
+    return liveness(identity) === 'gone';
+  }
+}
+
+/** Two containers may well start a process with the same pid in the same clock tick. */
+export function isSameProcess(a: ProcessIdentity, b: ProcessIdentity): boolean {
+  return (
+    a.pid === b.pid &&
+    a.startTime === b.startTime &&
+    a.pidNamespace === b.pidNamespace &&
+    a.bootId === b.bootId &&
+    a.host === b.host
+  );
+}

@@ -1,0 +1,119 @@
+// `worker stop`: asks through the database, so that it reaches workers of any terminal and
+// those whose supervisor is gone, and waits until they have all ended and what they ran
+// is recorded (guarantee 8).
+
+import { resolveSettings } from '../config.ts';
+import type { Env } from '../env.ts';
+import { QueuectlError } from '../errors.ts';
+import { liveness } from '../platform/identity.ts';
+import { signalProcess } from '../platform/processes.ts';
+import type { Queue } from '../queue.ts';
+import type { SupervisorRecord, WorkerRecord } from '../store/store.ts';
+import type { Reaper } from './reaper.ts';
+
+/** Past kill_after, `--now` waits this much longer before it kills a worker that hangs. */
+const HUNG_MS = 10_000;
+
+export interface StopOptions {
+  /** Ms until attempts are ended and their jobs given back; null: as long as they take. */
+  readonly grace: number | null;
+  readonly now: boolean;
+  /** Called with the ids of the jobs waited for, whenever they change. */
+  readonly onWaiting: (jobs: readonly string[]) => void;
+  /** Recovers what dies meanwhile: nobody else may be left to do it. */
+  readonly reaper?: Reaper;
+  readonly signal?: AbortSignal;
+}
+
+interface Left {
+  readonly workers: readonly WorkerRecord[];
+  readonly supervisors: readonly SupervisorRecord[];
+}
+
+/**
+ * Answers how many workers there were to stop. Rejects with `unavailable` if not all that
+ * they ran could be recorded.
+ */
+export async function stopWorkers(queue: Queue, env: Env, options: StopOptions): Promise<number> {
+  const closing = new AbortController();
+  const reaping = options.reaper?.run(closing.signal);
+  try {
+    await options.reaper?.look();
+    const living = onlyLiving(await recorded(queue));
+    if (living.workers.length === 0 && living.supervisors.length === 0) return 0;
+    await stopLiving(queue, env, options);
+    const orphaned = (await recorded(queue)).workers.filter((worker) => worker.jobs.length > 0);
+    if (orphaned.length > 0) throw notRecorded(orphaned);
+    return living.workers.length;
+  } finally {
+    closing.abort();
+    await reaping;
+  }
+}
+
+async function stopLiving(queue: Queue, env: Env, options: StopOptions): Promise<void> {
+  const { killAfter } = resolveSettings(await queue.store.settings());
+  await queue.store.requestStop({
+    workers: null,
+    supervisors: null,
+    mode: options.now ? 'now' : 'graceful',
+    stopBy: options.grace === null ? null : Math.round(env.boot() + options.grace),
+  });
+  const bound = options.now ? 0 : options.grace;
+  const left = await waitForEnd(
+    queue,
+    options,
+    bound === null ? null : bound + killAfter + HUNG_MS,
+  );
+  const hung = onlyLiving(left);
+  // Stopped, or stuck for good: what they ran is recovered as a dead worker's is.
+  for (const { identity } of [...hung.supervisors, ...hung.workers]) {
+    signalProcess(identity, 'SIGKILL');
+  }
+  if (hung.workers.length > 0 || hung.supervisors.length > 0) {
+    await waitForEnd(queue, options, killAfter + HUNG_MS);
+  }
+}
+
+/** Until all have ended, and those that died are recovered if there is somebody to do it. */
+async function waitForEnd(
+  queue: Queue,
+  { onWaiting, signal, reaper }: StopOptions,
+  timeout: number | null,
+): Promise<Left> {
+  let shown = '';
+  return await queue.until(
+    async () => {
+      const left = await recorded(queue);
+      return reaper === undefined ? onlyLiving(left) : left;
+    },
+    ({ workers, supervisors }) => {
+      const jobs = workers.flatMap((worker) => worker.jobs);
+      if (jobs.length > 0 && jobs.join() !== shown) {
+        shown = jobs.join();
+        onWaiting(jobs);
+      }
+      return workers.length === 0 && supervisors.length === 0;
+    },
+    { timeout, ...(signal === undefined ? {} : { signal }) },
+  );
+}
+
+/** All whose record has not ended, the dead included. */
+async function recorded({ store }: Queue): Promise<Left> {
+  return { workers: await store.workers(), supervisors: await store.supervisors() };
+}
+
+function onlyLiving({ workers, supervisors }: Left): Left {
+  return {
+    workers: workers.filter(({ identity }) => liveness(identity) !== 'gone'),
+    supervisors: supervisors.filter(({ identity }) => liveness(identity) !== 'gone'),
+  };
+}
+
+function notRecorded(orphaned: readonly WorkerRecord[]): QueuectlError {
+  const names = orphaned.map((worker) => worker.name).join(', ');
+  return new QueuectlError('unavailable', `what ${names} ran is not recorded: not stopped cleanly`, {
+    hint: 'the next worker start ends what is left of it, and its jobs run again',
+  });
+}

@@ -1,0 +1,189 @@
+// The supervisor: starts N workers, replaces one that dies, passes a stop on, and ends
+// when they have all ended as asked. It holds no state that matters: if it is killed its
+// workers go on, and `worker stop` reaches them through the database.
+
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import type { Env } from '../env.ts';
+import { EXIT_CODE_OF, messageOf } from '../errors.ts';
+import { identityOf } from '../platform/identity.ts';
+import type { ProcessIdentity, Store } from '../store/store.ts';
+import { Bell } from './bell.ts';
+import type { Log } from './log.ts';
+import type { Reaper } from './reaper.ts';
+
+/** The second death in a row waits this long, the next one twice as long, and so on. */
+const FIRST_DELAY_MS = 1000;
+const LONGEST_DELAY_MS = 60_000;
+/** A worker that lived this long did not die of how it was started. */
+const HEALTHY_MS = 60_000;
+/**
+ * Looks for a stop in the database this often. It watches for no commits: workers do that
+ * themselves, and under load it cost a fifth of the CPU that the worker took.
+ */
+const POLL_MS = 1000;
+
+const STORAGE_DAMAGED = EXIT_CODE_OF.damaged;
+const NOT_RECORDED = EXIT_CODE_OF.unavailable;
+
+export interface SupervisorOptions {
+  readonly store: Store;
+  readonly env: Env;
+  readonly log: Log;
+  readonly key: number;
+  readonly count: number;
+  readonly reaper: Reaper;
+  readonly startWorker: () => ChildProcess;
+}
+
+export class Supervisor {
+  readonly #options: SupervisorOptions;
+  readonly #bell = new Bell();
+  readonly #closing = new AbortController();
+  readonly #children = new Set<ChildProcess>();
+  #stopping = false;
+  /** Why none is started any more, as an exit code; 0: because it was asked to. */
+  #exitCode = 0;
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves with the exit code when no worker is left and none is to be started. */
+  async run(): Promise<number> {
+    const { count } = this.#options;
+    const reaping = this.#options.reaper.run(this.#closing.signal);
+    const polling = this.#poll();
+    const places = Array.from({ length: count }, () => this.#keepOneAlive());
+    try {
+      const done = Promise.all(places);
+      let finished = false;
+      const finish = (): void => {
+        finished = true;
+        this.#bell.ring();
+      };
+      done.then(finish, finish);
+      while (!finished) {
+        await this.#bell.wait();
+        await this.#look();
+      }
+      await done;
+      return this.#exitCode;
+    } finally {
+      this.#closing.abort();
+      await Promise.all([reaping, polling]);
+    }
+  }
+
+  /** Starts no more workers and tells those there are; called again it is meant more urgently. */
+  stop(signal: NodeJS.Signals): void {
+    this.#stopping = true;
+    for (const child of this.#children) child.kill(signal);
+    this.#bell.ring();
+  }
+
+  async #poll(): Promise<void> {
+    while (await this.#sleep(POLL_MS)) this.#bell.ring();
+  }
+
+  /** Was a stop asked for in the database? Passes it to workers that it missed. */
+  async #look(): Promise<void> {
+    const { store, key, log } = this.#options;
+    try {
+      const supervisors = await store.supervisors();
+      const asked = supervisors.find((supervisor) => supervisor.key === key)?.stop ?? null;
+      if (asked === null) return;
+      if (!this.#stopping) log('stopping: starts no more workers');
+      this.#stopping = true;
+      // A worker that was starting when the request came was not registered yet.
+      const workers = await store.workers();
+      const missed = workers.filter((worker) => worker.supervisor === key && worker.stop === null);
+      if (missed.length > 0) {
+        const keys = missed.map((worker) => worker.key);
+        await store.requestStop({ workers: keys, supervisors: [], mode: asked, stopBy: null });
+      }
+    } catch (error) {
+      log(`could not look for a stop request: ${messageOf(error)}`);
+    }
+  }
+
+  /** One of the N places: a worker, and its successor when it dies. */
+  async #keepOneAlive(): Promise<void> {
+    const { env, log } = this.#options;
+    let deaths = 0;
+    while (!this.#stopping) {
+      const begun = env.boot();
+      const { how, asked } = await this.#runOne();
+      if (asked || this.#stopping) return;
+      deaths = env.boot() - begun < HEALTHY_MS ? deaths + 1 : 1;
+      // At once the first time: most deaths are accidents. Then ever more slowly.
+      const delay = deaths === 1 ? 0 : FIRST_DELAY_MS * 2 ** (deaths - 2);
+      const wait = Math.min(delay, LONGEST_DELAY_MS);
+      log(`a worker ${how}; starting another ${wait === 0 ? 'at once' : `in ${wait / 1000}s`}`);
+      if (wait > 0) await this.#sleepUnlessStopped(wait);
+    }
+  }
+
+  /** Starts a worker and waits for its end. `asked`: it ended because it was told to. */
+  async #runOne(): Promise<{ how: string; asked: boolean }> {
+    const { log, startWorker } = this.#options;
+    let child: ChildProcess;
+    try {
+      child = startWorker();
+    } catch (error) {
+      return { how: `could not be started: ${messageOf(error)}`, asked: false };
+    }
+    // Now: when it has died nobody can say any more when it was started.
+    const identity = child.pid === undefined ? null : identityOf(child.pid);
+    this.#children.add(child);
+    let how: string;
+    try {
+      const [code, signal]: unknown[] = await once(child, 'exit');
+      if (code === 0) return { how: 'ended', asked: true };
+      if (code === STORAGE_DAMAGED) {
+        // Another one would find the same (guarantee 12); its own last line says what.
+        log('a worker found the storage damaged or of a newer version; starting no more');
+        this.#exitCode = STORAGE_DAMAGED;
+        this.#stopping = true;
+      }
+      how = code === null ? `was killed by ${String(signal)}` : `died with exit code ${String(code)}`;
+    } catch (error) {
+      how = `could not be started: ${messageOf(error)}`;
+    } finally {
+      this.#children.delete(child);
+    }
+    const recovered = identity === null || (await this.#recover(identity, how));
+    // Whoever asked for the stop is told that something is still to be done (guarantee 8).
+    if (this.#stopping && !recovered && this.#exitCode === 0) this.#exitCode = NOT_RECORDED;
+    return { how, asked: false };
+  }
+
+  /** False where it did not work: other workers notice too, and so does our own next look. */
+  async #recover(identity: ProcessIdentity, how: string): Promise<boolean> {
+    const { log, reaper } = this.#options;
+    try {
+      return await reaper.recover(identity, how);
+    } catch (error) {
+      log(`could not recover the attempts of a worker: ${messageOf(error)}`);
+      return false;
+    }
+  }
+
+  async #sleepUnlessStopped(ms: number): Promise<void> {
+    const { env } = this.#options;
+    const end = env.boot() + ms;
+    while (!this.#stopping && env.boot() < end) {
+      if (!(await this.#sleep(Math.min(POLL_MS, end - env.boot())))) return;
+    }
+  }
+
+  async #sleep(ms: number): Promise<boolean> {
+    try {
+      await this.#options.env.sleep(ms, this.#closing.signal);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}
+
