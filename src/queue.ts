@@ -77,11 +77,30 @@ export class Queue {
    * for an unknown id, and when one is deleted meanwhile.
    */
   async wait(ids: readonly string[], options: WaitOptions = {}): Promise<Job[]> {
-    const finished = (jobs: readonly Job[]): boolean =>
-      options.any === true
-        ? jobs.some((job) => isTerminal(job.state))
-        : jobs.every((job) => isTerminal(job.state));
-    return await this.until(() => Promise.all(ids.map((id) => this.get(id))), finished, options);
+    const readAll = (): Promise<Job[]> => Promise.all(ids.map((id) => this.get(id)));
+    if (options.any === true) {
+      return await this.until(readAll, (jobs) => jobs.some(isFinished), options);
+    }
+    let jobs = await readAll();
+    const readOn = async (): Promise<Job[]> => (jobs = await this.#readOn(jobs));
+    jobs = await this.until(readOn, (seen) => seen.every(isFinished), options);
+    // Out of time: those behind the first unfinished one have not been looked at for long.
+    return jobs.every(isFinished) ? jobs : await readAll();
+  }
+
+  /**
+   * Reads on up to the first one that is still not finished. All have to be waited for
+   * anyway, and with thousands of ids each commit of a worker would cost thousands of reads.
+   */
+  async #readOn(jobs: readonly Job[]): Promise<Job[]> {
+    const seen = [...jobs];
+    for (const [index, job] of seen.entries()) {
+      if (isFinished(job)) continue;
+      const now = await this.get(job.id);
+      seen[index] = now;
+      if (!isFinished(now)) break;
+    }
+    return seen;
   }
 
   /**
@@ -188,6 +207,10 @@ function notFound(id: string): QueuectlError {
   return new QueuectlError('not_found', `no job ${JSON.stringify(id)}`, {
     hint: 'queuectl list shows the jobs there are',
   });
+}
+
+function isFinished(job: Job): boolean {
+  return isTerminal(job.state);
 }
 
 function ignoreAbort(error: unknown): void {

@@ -1,0 +1,116 @@
+// queuectl status: counts by queue and state, workers, what waits, what was done lately.
+// Its cost does not depend on the number of jobs.
+
+import { type State, STATES } from '../../job.ts';
+import type { Queue } from '../../queue.ts';
+import type { Stats, WorkerRecord } from '../../store/store.ts';
+import { defineCommand, NO_OPERANDS } from '../command.ts';
+import type { Io } from '../io.ts';
+import { iso, workerState } from '../json.ts';
+import { withQueue } from '../open.ts';
+import { unservedHint } from '../serving.ts';
+import { statusText } from '../status-text.ts';
+
+export const command = defineCommand({
+  summary: 'show counts by state, workers and throughput',
+  usage: ['status [--watch]'],
+  flags: { watch: { type: 'boolean', help: 'again whenever something changes, until Ctrl-C' } },
+  operands: NO_OPERANDS,
+  examples: [
+    ['queuectl status', 'at a glance'],
+    ["queuectl status --json | jq '.jobs.dead'", 'for monitoring'],
+  ],
+  async run({ flags, io }) {
+    await withQueue(io, async ({ queue }) => {
+      if (flags.watch) await watch(queue, io);
+      else await printStatus(await look(queue), io);
+    });
+    return 0;
+  },
+});
+
+export interface Status {
+  readonly stats: Stats;
+  readonly workers: readonly WorkerRecord[];
+}
+
+async function look(queue: Queue): Promise<Status> {
+  return { stats: await queue.stats(), workers: await queue.workers() };
+}
+
+async function printStatus(status: Status, io: Io): Promise<void> {
+  if (io.json) io.printJson(statusJson(status));
+  else io.print(await statusText(status, io.style, io.now(), io.context.stdout.columns));
+  const hint = hintFor(status);
+  if (hint !== null) io.note(`hint: ${hint}`);
+}
+
+function hintFor({ stats, workers }: Status): string | null {
+  const waiting = stats.counts.filter(({ state }) => state === 'pending' || state === 'failed');
+  return unservedHint(
+    workers,
+    waiting.map(({ queue }) => queue),
+  );
+}
+
+const CLEAR_SCREEN = '\u001b[H\u001b[2J\u001b[3J';
+
+/** On a terminal the picture is redrawn; elsewhere one follows another. */
+async function watch(queue: Queue, io: Io): Promise<void> {
+  const { stdout } = io.context;
+  const signal = io.context.interrupted();
+  let shown = '';
+  await queue.until(
+    async () => {
+      const status = await look(queue);
+      if (io.json) {
+        const json = statusJson(status);
+        const text = JSON.stringify(json);
+        if (text !== shown) io.printJsonLine(json);
+        shown = text;
+        return;
+      }
+      const text = await statusText(status, io.style, io.now(), stdout.columns);
+      if (text === shown) return;
+      shown = text;
+      stdout.write(
+        `${stdout.isTerminal ? CLEAR_SCREEN : ''}${text}\n${stdout.isTerminal ? '' : '\n'}`,
+      );
+    },
+    () => false,
+    { signal },
+  );
+}
+
+function byState(counts: Stats['counts']): Record<State, number> {
+  const sums = Object.fromEntries(STATES.map((state) => [state, 0])) as Record<State, number>;
+  for (const { state, n } of counts) sums[state] += n;
+  return sums;
+}
+
+export function statusJson({ stats, workers }: Status): Record<string, unknown> {
+  const queues = [...new Set(stats.counts.map(({ queue }) => queue))].toSorted();
+  const states = workers.map(workerState);
+  return {
+    jobs: byState(stats.counts),
+    queues: queues.map((queue) => ({
+      queue,
+      ...byState(stats.counts.filter((row) => row.queue === queue)),
+    })),
+    workers: {
+      alive: workers.length,
+      idle: states.filter((state) => state === 'idle').length,
+      busy: states.filter((state) => state === 'busy').length,
+      stopping: states.filter((state) => state === 'stopping').length,
+      slots: workers.reduce((sum, { concurrency }) => sum + concurrency, 0),
+      running: workers.reduce((sum, { jobs }) => sum + jobs.length, 0),
+    },
+    oldest_waiting_at: iso(stats.oldestWaiting),
+    next_due_at: iso(stats.nextDue),
+    throughput: stats.throughput.map(({ minute, succeeded, failed }) => ({
+      minute: iso(minute),
+      succeeded,
+      failed,
+    })),
+  };
+}

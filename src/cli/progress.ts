@@ -1,0 +1,45 @@
+// A progress bar on stderr. Shown only where that is a terminal and nobody asked for
+// quiet; it leaves nothing behind, so that the answer stands alone.
+
+import { grouped } from '../invalid.ts';
+import type { Io } from './io.ts';
+
+/** Redrawing more often than the eye sees costs more than the work it shows. */
+const INTERVAL_MS = 50;
+const BAR_WIDTH = 24;
+const CLEAR = '\r\u001b[K';
+
+export class Progress {
+  readonly #io: Io;
+  readonly #shown: boolean;
+  #drawnAt = Number.NEGATIVE_INFINITY;
+  #drawn = false;
+
+  constructor(io: Io) {
+    this.#io = io;
+    this.#shown = !io.quiet && io.context.stderr.isTerminal;
+  }
+
+  /** `total` null where nobody knows it. */
+  update(what: string, done: number, total: number | null, unit: string): void {
+    if (!this.#shown) return;
+    const now = this.#io.now();
+    if (now - this.#drawnAt < INTERVAL_MS && now >= this.#drawnAt) return;
+    this.#drawnAt = now;
+    this.#drawn = true;
+    const of = total === null ? '' : ` of ${grouped(total)}`;
+    const bar = total === null ? '' : `${this.#bar(done / total)} `;
+    this.#io.context.stderr.write(`${CLEAR}${what} ${bar}${grouped(done)}${of} ${unit}`);
+  }
+
+  #bar(part: number): string {
+    const full = Math.round(Math.min(Math.max(part, 0), 1) * BAR_WIDTH);
+    const { good, dim } = this.#io.errorStyle;
+    return good('█'.repeat(full)) + dim('░'.repeat(BAR_WIDTH - full));
+  }
+
+  clear(): void {
+    if (this.#drawn) this.#io.context.stderr.write(CLEAR);
+    this.#drawn = false;
+  }
+}

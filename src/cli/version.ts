@@ -1,0 +1,3 @@
+// The one version number of the program; a test holds it to package.json.
+
+export const VERSION = '0.1.0';

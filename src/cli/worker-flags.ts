@@ -1,0 +1,43 @@
+// What people tell `worker start` about the workers they want, checked.
+
+import { mustBe } from '../invalid.ts';
+import type { Flags, Values } from './command.ts';
+import { wholeNumber } from './numbers.ts';
+
+/** More on one machine is a slip of the hand. */
+const MOST_WORKERS = 1000;
+const MOST_SLOTS = 10_000;
+
+export const WORKER_FLAGS = {
+  concurrency: {
+    type: 'text',
+    value: 'C',
+    help: 'attempts that each worker runs at a time (default: 1)',
+  },
+  queue: { type: 'list', value: 'Q', help: 'serve only this queue (default: all)' },
+  drain: { type: 'boolean', help: 'end when nothing is left to run' },
+} as const satisfies Flags;
+
+export interface WorkerOptions {
+  readonly concurrency: number;
+  readonly queues: readonly string[] | null;
+  readonly drain: boolean;
+}
+
+export function workerOptions(flags: Values<typeof WORKER_FLAGS>): WorkerOptions {
+  for (const queue of flags.queue) {
+    // A name that no job can have would wait for ever without a word.
+    if (!/^(?!-|\.{1,2}$)[A-Za-z0-9._:@-]{1,128}$/.test(queue)) {
+      throw mustBe('--queue', '1 to 128 characters from A-Z a-z 0-9 . _ : @ -', queue);
+    }
+  }
+  return {
+    concurrency: wholeNumber('--concurrency', flags.concurrency, 1, MOST_SLOTS) ?? 1,
+    queues: flags.queue.length > 0 ? [...new Set(flags.queue)] : null,
+    drain: flags.drain,
+  };
+}
+
+export function workerCount(text: string | undefined): number {
+  return wholeNumber('--count', text, 1, MOST_WORKERS) ?? 1;
+}
