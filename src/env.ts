@@ -35,7 +35,7 @@ export const systemEnv: Env = {
  * RFC 9562 version 7: 48 bits of milliseconds, then 74 random bits. Ours, because the one
  * in node:crypto is missing from Node 24 and loading that module costs `enqueue` 1 ms.
  */
-export function uuid7(now: number): string {
+function uuid7(now: number): string {
   const bytes = Buffer.from(crypto.getRandomValues(new Uint8Array(16)));
   bytes.writeUIntBE(now, 0, 6);
   bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x70, 6);

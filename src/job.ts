@@ -30,9 +30,6 @@ export function isTerminal(state: State): boolean {
   return TERMINAL_STATES.some((terminal) => terminal === state);
 }
 
-/** The states in which a job waits for a claim; it then stands in `ready` or in `delayed`. */
-export const CLAIMABLE_STATES = ['pending', 'failed'] as const satisfies State[];
-
 /** How an attempt ended. A failed command is a value, never an exception. */
 export type Outcome =
   /** The command ended by itself; 0 is success, everything else a failure. */
@@ -61,17 +58,7 @@ export type Outcome =
 
 export type OutcomeKind = Outcome['kind'];
 
-export const OUTCOME_KINDS = [
-  'exited',
-  'signaled',
-  'timed_out',
-  'spawn_failed',
-  'lost',
-  'cancelled',
-  'interrupted',
-] as const satisfies OutcomeKind[];
-
-export function isSuccess(outcome: Outcome): boolean {
+function isSuccess(outcome: Outcome): boolean {
   return outcome.kind === 'exited' && outcome.code === 0;
 }
 
@@ -150,7 +137,7 @@ export interface Settled {
  * How long a job waits that was given back because the machine lacked a resource. One
  * second: long enough not to spin on a full process table, short enough to go unnoticed.
  */
-export const RESOURCE_DELAY_MS = 1000;
+const RESOURCE_DELAY_MS = 1000;
 
 /** The end of an attempt → the job's next state. The only place where this is decided. */
 export function settle(outcome: Outcome, job: Settling): Settled {

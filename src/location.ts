@@ -187,7 +187,7 @@ export function ensureHome(location: Location): void {
     const there = lookAt(directory);
     if (there === undefined) make(directory, false);
     // A link in here is followed by nobody: the log of a job must not land elsewhere.
-    check(directory, there ?? lookAt(directory));
+    writable(directory, check(directory, there ?? lookAt(directory)));
   }
 }
 

@@ -4,7 +4,7 @@
 import type { Env } from './env.ts';
 import { QueuectlError } from './errors.ts';
 import { type Attempt, isTerminal, type Job, type NewJob } from './job.ts';
-import { liveness } from './platform/identity.ts';
+import { isWorkerGone } from './presence.ts';
 import type {
   CancelAnswer,
   EnqueueOptions,
@@ -195,7 +195,7 @@ export class Queue {
   /** Workers that live, as far as this machine can tell; see WorkerRecord. */
   async workers(): Promise<WorkerRecord[]> {
     const records = await this.store.workers();
-    return records.filter((worker) => liveness(worker.identity) !== 'gone');
+    return records.filter((worker) => !isWorkerGone(this.store, this.#env, worker));
   }
 
   close(): Promise<void> {

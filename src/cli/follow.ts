@@ -29,7 +29,9 @@ const LOOK_MS = 50;
 
 /** What there is, of the one attempt. */
 export function readOnce(logs: LogStore, options: FollowOptions): void {
-  new Reader(logs, options).read(options.attempt ?? options.job.lastAttempt);
+  const reader = new Reader(logs, options);
+  reader.read(options.attempt ?? options.job.lastAttempt);
+  reader.finish(options.job);
   options.sink.end();
 }
 
@@ -59,7 +61,10 @@ export async function follow(
         options.onAttempt(current);
         reader.read(current);
       }
-      if (isOver(job, attempt)) return;
+      if (isOver(job, attempt)) {
+        reader.finish(job);
+        return;
+      }
       await env.sleep(LOOK_MS, signal).catch(() => {
         // Aborted: said at the top of the loop, with its reason.
       });
@@ -81,6 +86,7 @@ class Reader {
   readonly #options: FollowOptions;
   #attempt: number | null = null;
   #position: LogPosition | undefined;
+  #broken = false;
 
   constructor(logs: LogStore, options: FollowOptions) {
     this.#logs = logs;
@@ -89,7 +95,10 @@ class Reader {
 
   read(attempt: number): void {
     const isFirst = this.#attempt === null;
-    if (attempt !== this.#attempt) this.#position = undefined;
+    if (attempt !== this.#attempt) {
+      this.#position = undefined;
+      this.#broken = false;
+    }
     this.#attempt = attempt;
     const { lines, job } = this.#options;
     const chunks = this.#wanted(this.#logs.read(job.key, attempt, this.#position));
@@ -98,10 +107,18 @@ class Reader {
     for (const chunk of shown) this.#show(chunk, attempt);
   }
 
+  /** Says so where the attempt is known to have written more than its log holds. */
+  finish({ last }: Job): void {
+    if (last === null || last.finishedAt === null || last.number !== this.#attempt) return;
+    const missing = (last.logBytes ?? 0) > (this.#position?.offset ?? 0);
+    if (missing && !this.#broken) this.#options.sink.gap(null, last.number);
+  }
+
   *#wanted(chunks: Iterable<LogChunk>): Generator<LogChunk, void> {
     const { stdout, stderr } = this.#options;
     for (const chunk of chunks) {
       this.#position = chunk.next;
+      if (chunk.kind === 'broken') this.#broken = true;
       if (chunk.kind !== 'output' || (chunk.stream === 'stdout' ? stdout : stderr)) yield chunk;
     }
   }

@@ -6,9 +6,21 @@
 import { type Attempt, isTerminal, type Job } from '../job.ts';
 import type { WorkerRecord } from '../store/store.ts';
 
-/** JSON.stringify, with halves of surrogate pairs replaced as every decoder would. */
+/**
+ * What JSON leaves as it is and a terminal acts upon (text.ts has the same): DEL, C1, line
+ * separators, marks that reorder or hide text. Outside of strings JSON has none of them.
+ */
+const ACTIVE = /[\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+
+/**
+ * JSON.stringify, with halves of surrogate pairs replaced as every decoder would, and
+ * nothing in it that could act on a terminal: an escape means the same to every program.
+ */
 export function wellFormedJson(value: unknown, indent?: number): string {
-  return JSON.stringify(value, wellFormed, indent);
+  return JSON.stringify(value, wellFormed, indent).replace(
+    ACTIVE,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 function wellFormed(_key: string, value: unknown): unknown {

@@ -167,10 +167,16 @@ export class JsonLog {
   }
 }
 
+interface From {
+  readonly attempt: number;
+  readonly stream: StreamName;
+}
+
 class JsonSink implements LogSink {
   readonly #id: string;
   readonly #log: JsonLog;
-  readonly #decoders = new Map<string, TextDecoder>();
+  /** Of each stream of an attempt. */
+  readonly #decoders = new Map<string, { from: From; decoder: TextDecoder }>();
 
   constructor(id: string, log: JsonLog) {
     this.#id = id;
@@ -179,25 +185,33 @@ class JsonSink implements LogSink {
 
   output(stream: StreamName, bytes: Uint8Array, attempt: number): void {
     const key = `${attempt} ${stream}`;
-    let decoder = this.#decoders.get(key);
-    if (decoder === undefined) this.#decoders.set(key, (decoder = new TextDecoder()));
-    const text = decoder.decode(bytes, { stream: true });
-    if (text !== '') this.#log.add({ id: this.#id, attempt, stream, text });
+    let known = this.#decoders.get(key);
+    if (known === undefined) {
+      known = { from: { attempt, stream }, decoder: new TextDecoder() };
+      this.#decoders.set(key, known);
+    }
+    this.#add(known.from, known.decoder.decode(bytes, { stream: true }));
+  }
+
+  #add(from: From, text: string): void {
+    if (text !== '') this.#log.add({ id: this.#id, ...from, text });
   }
 
   gap(bytes: number | null, attempt: number): void {
     this.#log.add({ id: this.#id, attempt, missing_bytes: bytes });
   }
 
+  /** The array is ended once for all jobs; here only characters that never ended. */
   end(): void {
-    // The array is ended once for all jobs.
+    for (const { from, decoder } of this.#decoders.values()) this.#add(from, decoder.decode());
+    this.#decoders.clear();
   }
 }
 
 function tellGap({ id, io }: SinkOptions, bytes: number | null): void {
   io.warn(
     bytes === null
-      ? `the log of ${visible(id)} is incomplete: its disk refused what came here`
+      ? `the log of ${visible(id)} is incomplete: its disk refused what came here, or it was removed`
       : `${grouped(bytes)} bytes of ${visible(id)} were not kept here: see log_max_bytes`,
   );
 }

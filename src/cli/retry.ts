@@ -25,7 +25,7 @@ export async function retryIds(ids: readonly string[], queue: Queue, io: Io): Pr
       if (!io.json && !io.quiet) io.print(`Retrying ${shown} (pending)`);
       queues.push((await queue.get(id)).queue);
     } else if (result === 'not_found') {
-      io.warn(`no job ${shown}`);
+      io.warn(`no job "${shown}"`);
     } else {
       const job = await queue.get(id);
       io.warn(`job ${shown} is ${job.state}, not dead`);

@@ -34,7 +34,8 @@ export function tokenize(argv: readonly string[], table: Flags): Tokens {
   for (let i = 0; i < argv.length; i += 1) {
     const word = argv[i] ?? '';
     if (word === '--') return { tokens, rest: argv.slice(i + 1) };
-    if (!word.startsWith('-') || word === '-') {
+    // No short flag is a digit: `config set max_retries -1` has a value, and is told its range.
+    if (!word.startsWith('-') || word === '-' || /^-[\d.]/.test(word)) {
       tokens.push({ kind: 'operand', value: word });
       continue;
     }

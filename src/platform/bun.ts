@@ -122,6 +122,7 @@ class BunProcess implements Spawned {
   readonly #pumped = Promise.withResolvers<void>();
   #write: Write = () => {};
   #looks = 0;
+  #talks = 0;
 
   constructor(child: Bun.Subprocess, startTime: string, stdout: Pipe, stderr: Pipe) {
     this.pid = child.pid;
@@ -151,7 +152,7 @@ class BunProcess implements Spawned {
     this.#pumped.resolve();
   }
 
-  /** Reads what is there. One who has ended needs no watching; a talker needs it now. */
+  /** Reads what is there. One who has ended needs no watching, one who talks on needs it. */
   look(): void {
     this.#looks += 1;
     const talks = [
@@ -161,9 +162,10 @@ class BunProcess implements Spawned {
     if (this.outputEnded()) {
       newcomers.delete(this);
       this.#pumped.resolve();
-    } else if (talks.includes(true) || this.#looks >= LOOKS) {
-      this.#watch();
+      return;
     }
+    if (talks.includes(true)) this.#talks += 1;
+    if (this.#talks >= TALKS || this.#looks >= LOOKS) this.#watch();
   }
 
   #watch(): void {
@@ -185,6 +187,8 @@ class BunProcess implements Spawned {
 /** A look every ms, 10 times: by then a trivial command has ended even on a busy machine. */
 const LOOK_MS = 1;
 const LOOKS = 10;
+/** Who has said something three times is more than a trivial command. */
+const TALKS = 3;
 
 /** Processes whose output is looked for now and then, but not watched yet. */
 const newcomers = new Set<BunProcess>();

@@ -2,7 +2,16 @@
 // Guards field cases SH-08 (the job's own PATH and directory decide) and SH-21 (the true
 // cause: the kernel says "no such file" for four different things).
 
-import { accessSync, closeSync, constants, lstatSync, openSync, readSync, statSync } from 'node:fs';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  lstatSync,
+  openSync,
+  readSync,
+  statSync,
+} from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { messageOf, systemCode } from '../errors.ts';
 
@@ -168,21 +177,25 @@ function mayExecute(path: string): boolean {
   }
 }
 
-/** Linux looks no further for the end of a `#!` line. */
-const SHEBANG_BYTES = 256;
+/** A `#!` line may have 256 bytes; the name of a program's loader stands in its first page. */
+const HEAD_BYTES = 4096;
+/** As in /lib64/ld-linux-x86-64.so.2 or /lib/ld-musl-x86_64.so.1. */
+const LOADER = /\0(\/[\x21-\x7e]*\/ld[-\w]*\.so[\w.]*)\0/;
 
 /** The file itself is fine, so what it needs to run is not. */
 function badInterpreter(path: string, cwd: string): string | null {
-  const head = Buffer.alloc(SHEBANG_BYTES);
+  const head = Buffer.alloc(HEAD_BYTES);
   const fd = openSync(path, 'r');
   try {
-    readSync(fd, head, 0, SHEBANG_BYTES, 0);
+    readSync(fd, head, 0, HEAD_BYTES, 0);
   } finally {
     closeSync(fd);
   }
   const text = head.toString('latin1');
   if (text.startsWith('\x7fELF')) {
-    return 'its program loader is not installed here: it was built for another system';
+    const loader = LOADER.exec(text)?.[1];
+    if (loader === undefined || existsSync(loader)) return null;
+    return `its program loader ${loader} does not exist: it was built for another system`;
   }
   if (!text.startsWith('#!')) return null;
   const line = text.slice(2).split('\n', 1)[0] ?? '';
@@ -192,7 +205,7 @@ function badInterpreter(path: string, cwd: string): string | null {
     return `its #! line names ${name} followed by a carriage return: the file has Windows line endings`;
   }
   const target = fromDirectory(cwd, interpreter);
-  if (statSync(target, { throwIfNoEntry: false }) === undefined) {
+  if (!existsSync(target)) {
     return `its interpreter ${interpreter} does not exist`;
   }
   return mayExecute(target) ? null : `its interpreter ${interpreter} is not executable`;

@@ -1,6 +1,7 @@
 // Location → store. The only file that names a backend; it is loaded lazily, so that a
 // program pays for the one it uses.
 
+import { lstatSync } from 'node:fs';
 import type { Env } from '../env.ts';
 import { ensureHome, type Location } from '../location.ts';
 import type { Store } from './store.ts';
@@ -15,11 +16,23 @@ export interface OpenOptions {
 
 /** Opens the store, making its home and its database where there are none. */
 export async function openStore(location: Location, options: OpenOptions): Promise<Store> {
-  ensureHome(location);
+  // `--db` may name any file: one that is refused must not get a home beside it.
+  const homeLast = isThere(location.database) && !isThere(location.home);
+  if (!homeLast) ensureHome(location);
   const { openSqliteStore } = await import('./sqlite/store.ts');
   return await openSqliteStore({
     ...options,
     database: location.database,
     wakeFile: location.wakeFile,
+    ...(homeLast && { onAccepted: () => ensureHome(location) }),
   });
+}
+
+function isThere(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    // Not to be looked at: `ensureHome` says so in our words.
+    return false;
+  }
 }

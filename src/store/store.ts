@@ -73,7 +73,10 @@ export interface Store {
 
   // ── workers ──────────────────────────────────────────────────────────────────────────
 
-  /** Adds a supervisor or a worker and returns its key, never used twice. */
+  /**
+   * Adds a supervisor or a worker and returns its key, never used twice. A worker whose
+   * supervisor was told to stop is registered as told so, too.
+   */
   registerSupervisor(supervisor: NewSupervisor): Promise<number>;
   registerWorker(worker: NewWorker): Promise<RegisteredWorker>;
 
@@ -130,7 +133,7 @@ export interface Store {
    */
   reap(reaping: Reaping): Promise<Recorded>;
 
-  /** Resolves once a write transaction could be had, changing nothing. */
+  /** Resolves once something could be committed, changing nothing that anybody can read. */
   probe(): Promise<void>;
 
   // ── settings ─────────────────────────────────────────────────────────────────────────
@@ -278,6 +281,8 @@ export interface WorkerRecord extends NewWorker {
   readonly ready: boolean;
   readonly startedAt: number;
   readonly heartbeatAt: number;
+  /** Boot-clock ms of its machine: by then it renews, or it is gone. */
+  readonly leaseUntil: number;
   readonly stop: StopMode | null;
   /** Ids of the jobs it runs, oldest claim first. */
   readonly jobs: readonly string[];

@@ -74,8 +74,8 @@ export function listLogFiles(directory: string): LogFileName[] {
   });
 }
 
-/** No such file, whatever is in its place. */
+/** No such file of ours, whatever is in its place; ELOOP: a link, which we do not follow. */
 export function isMissing(error: unknown): boolean {
   const code = systemCode(error);
-  return code === 'ENOENT' || code === 'ENOTDIR';
+  return code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP';
 }

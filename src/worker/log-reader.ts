@@ -2,7 +2,7 @@
 // reader's side: bytes come out as they went in, in order, what was cut is said with its
 // length, and a log that ends anywhere (a worker that died writing) reads up to there.
 
-import { closeSync, existsSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, existsSync, openSync, readSync } from 'node:fs';
 import type { StreamName } from '../platform/spawn.ts';
 import {
   FRAME_HEADER_BYTES,
@@ -92,7 +92,8 @@ function* readSegment(path: string, from: LogPosition): Generator<LogChunk, void
 
 function openIfThere(path: string): number | null {
   try {
-    return openSync(path, 'r');
+    // A link is no log of ours. Windows knows neither the flag nor the danger.
+    return openSync(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0));
   } catch (error) {
     // Not made yet, or deleted because the output has gone on.
     if (isMissing(error)) return null;

@@ -157,8 +157,12 @@ export function workerArguments(
   ];
 }
 
-function createReaper(options: ProcessOptions, store: Store, log: Log): Reaper {
-  const { env, location } = options;
+/** The reaper of this process; `worker stop` has one too. */
+export function createReaper(
+  { env, location }: Pick<ProcessOptions, 'env' | 'location'>,
+  store: Store,
+  log: Log,
+): Reaper {
   return new Reaper({
     store,
     env,

@@ -11,6 +11,7 @@ import { resolveSettings, type Settings } from '../config.ts';
 import type { Env } from '../env.ts';
 import { messageOf } from '../errors.ts';
 import { liveness } from '../platform/identity.ts';
+import { isGone } from '../presence.ts';
 import type {
   ProcessIdentity,
   RunningAttempt,
@@ -23,7 +24,7 @@ import type { Log } from './log.ts';
 import { RENEWALS_PER_LEASE } from './worker.ts';
 
 /** How often each worker looks: twice within the second that guarantee 6 promises. */
-export const REAP_INTERVAL_MS = 500;
+const REAP_INTERVAL_MS = 500;
 
 /** A look that comes later than this was held up: sleep, SIGSTOP, a machine under load. */
 const HELD_UP_MS = 3 * REAP_INTERVAL_MS;
@@ -37,6 +38,11 @@ export interface ReaperOptions {
   readonly leftovers: Leftovers;
 }
 
+interface Lease {
+  readonly name: string;
+  readonly of: RunningAttempt | WorkerRecord;
+}
+
 interface Suspicion {
   readonly leaseUntil: number;
   /** Boot clock, ms. */
@@ -45,8 +51,8 @@ interface Suspicion {
 
 export class Reaper {
   readonly #options: ReaperOptions;
-  /** Expired leases of owners that live, by run token. */
-  #suspects = new Map<number, Suspicion>();
+  /** Expired leases whose owners may yet renew them. */
+  #suspects = new Map<string, Suspicion>();
   #lastLook: number;
   /** Of dead workers, by key: a look and recover() may come to one at the same time. */
   readonly #burials = new Map<number, Promise<boolean>>();
@@ -79,9 +85,9 @@ export class Reaper {
     // Who did not get to run cannot say for how long others did not renew.
     if (env.boot() - this.#lastLook > HELD_UP_MS) this.#suspects = new Map();
     const workers = await store.workers();
-    for (const worker of workers) {
-      if (this.#isGone(worker.identity)) await this.#bury(worker, 'died');
-    }
+    // At once: one whose processes hang in the kernel must not hold up the others.
+    const gone = workers.filter((worker) => this.#isGone(worker.identity));
+    await Promise.all(gone.map((worker) => this.#bury(worker, 'died')));
     for (const supervisor of await store.supervisors()) {
       if (this.#isGone(supervisor.identity)) await this.#burySupervisor(supervisor);
     }
@@ -91,6 +97,7 @@ export class Reaper {
     await this.#reapOrphans(orphans.filter(({ owner }) => this.#isGone(owner)));
     await this.#reapExpired(
       running.filter(({ owner }) => !isSameProcess(owner, self) && !this.#isGone(owner)),
+      workers.filter(({ identity, jobs }) => liveness(identity) === 'unknown' && jobs.length === 0),
     );
     this.#lastLook = env.boot();
   }
@@ -156,7 +163,8 @@ export class Reaper {
       const random = env.random();
       const { leaseUntil } = attempt;
       const result = await store.reap({ attempt, leaseUntil, reason, backoff, random });
-      if (!result.stale) log(`${attempt.jobId}: attempt ${attempt.number} lost, now ${result.state}`);
+      if (!result.stale)
+        log(`${attempt.jobId}: attempt ${attempt.number} lost, now ${result.state}`);
     }
     return ended.length === attempts.length;
   }
@@ -175,27 +183,37 @@ export class Reaper {
     return attempts.filter((_, index) => gone[index] === true);
   }
 
-  /** Leases of owners that live, or of whom nobody here can tell. */
-  async #reapExpired(attempts: readonly RunningAttempt[]): Promise<void> {
-    const { env } = this.#options;
-    const expired = attempts.filter(({ leaseUntil }) => leaseUntil <= env.boot());
+  /**
+   * Leases of owners that live, or of whom nobody here can tell; and workers of whom nobody
+   * here can tell, in a container that was removed say, once they own nothing any more.
+   */
+  async #reapExpired(
+    attempts: readonly RunningAttempt[],
+    unseen: readonly WorkerRecord[],
+  ): Promise<void> {
+    const { store, env } = this.#options;
+    const leases: Lease[] = [
+      ...attempts.map((attempt) => ({ name: `attempt ${attempt.runToken}`, of: attempt })),
+      ...unseen.map((worker) => ({ name: `worker ${worker.key}`, of: worker })),
+    ].filter(({ of }) => of.leaseUntil <= env.boot());
     const known = this.#suspects;
     this.#suspects = new Map();
-    if (expired.length === 0) return;
+    if (leases.length === 0) return;
     // Also before reaping: who could not write for a while gets its time once more.
     const couldWrite = await this.#couldWrite();
     const interval = (await this.#settings()).lease / RENEWALS_PER_LEASE;
     const now = env.boot();
-    for (const attempt of expired) {
-      const { runToken, leaseUntil } = attempt;
-      const suspicion = couldWrite ? known.get(runToken) : undefined;
-      if (suspicion?.leaseUntil !== leaseUntil) {
-        this.#suspects.set(runToken, { leaseUntil, since: now });
+    for (const { name, of } of leases) {
+      const suspicion = couldWrite ? known.get(name) : undefined;
+      if (suspicion?.leaseUntil !== of.leaseUntil) {
+        this.#suspects.set(name, { leaseUntil: of.leaseUntil, since: now });
       } else if (now - suspicion.since < interval) {
-        this.#suspects.set(runToken, suspicion);
-      } else if (await this.#isUnrenewed(attempt)) {
-        const reason = `worker ${attempt.workerName} did not renew its lease`;
-        await this.#reapAll([attempt], attempt.workerName, reason);
+        this.#suspects.set(name, suspicion);
+      } else if (!('runToken' in of)) {
+        await store.endWorker(of.key, 'was not heard of any more');
+      } else if (await this.#isUnrenewed(of)) {
+        const reason = `worker ${of.workerName} did not renew its lease`;
+        await this.#reapAll([of], of.workerName, reason);
       }
     }
   }
@@ -222,9 +240,7 @@ export class Reaper {
   }
 
   #isGone(identity: ProcessIdentity): boolean {
-    const { store, self } = this.#options;
-    if (store.oneMachine && identity.bootId !== self.bootId) return true;
-    return liveness(identity) === 'gone';
+    return isGone(this.#options.store, identity, this.#options.self);
   }
 }
 

@@ -1,10 +1,10 @@
 // `worker start`: a supervisor in the background, and nothing of ours held by it. Returns
 // when its workers are ready to claim, or says why they are not.
 
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { QueuectlError } from '../errors.ts';
+import { EXIT_CODE_OF, messageOf, QueuectlError, systemCode } from '../errors.ts';
 import type { Location } from '../location.ts';
 import { identityOf } from '../platform/identity.ts';
 import type { Queue } from '../queue.ts';
@@ -39,7 +39,7 @@ export function workerLogFile(location: Location): string {
  */
 export async function startWorkers(queue: Queue, options: StartOptions): Promise<WorkerRecord[]> {
   const logFile = workerLogFile(options.location);
-  const output = openSync(logFile, 'a', 0o600);
+  const output = openLog(logFile);
   const logged = fstatSync(output).size;
   const supervisor = spawnSelf({
     args: ['__supervisor', '--count', String(options.count), ...workerArguments(options)],
@@ -69,13 +69,30 @@ export async function startWorkers(queue: Queue, options: StartOptions): Promise
     supervisor.kill('SIGTERM');
     const why = lastReason(logFile, logged);
     throw new QueuectlError(
-      'unavailable',
+      exitCode === EXIT_CODE_OF.damaged ? 'damaged' : 'unavailable',
       `the workers did not start${why === '' ? '' : `: ${why}`}`,
       { hint: `see ${logFile}` },
     );
   } finally {
     watching.abort();
     supervisor.unref();
+  }
+}
+
+const LOG_FILE =
+  constants.O_WRONLY |
+  constants.O_CREAT |
+  constants.O_APPEND |
+  // Windows knows neither it nor the links it guards against.
+  (constants.O_NOFOLLOW ?? 0);
+
+function openLog(path: string): number {
+  try {
+    return openSync(path, LOG_FILE, 0o600);
+  } catch (cause) {
+    const known = { EACCES: 'permission denied', ELOOP: 'it is a link' }[systemCode(cause) ?? ''];
+    const message = `the workers cannot log to ${path}: ${known ?? messageOf(cause)}`;
+    throw new QueuectlError('unavailable', message, { hint: 'move it away', cause });
   }
 }
 

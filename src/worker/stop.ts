@@ -5,10 +5,10 @@
 import { resolveSettings } from '../config.ts';
 import type { Env } from '../env.ts';
 import { QueuectlError } from '../errors.ts';
-import { liveness } from '../platform/identity.ts';
 import { signalProcess } from '../platform/processes.ts';
+import { isSupervisorGone, isWorkerGone } from '../presence.ts';
 import type { Queue } from '../queue.ts';
-import type { SupervisorRecord, WorkerRecord } from '../store/store.ts';
+import type { Store, SupervisorRecord, WorkerRecord } from '../store/store.ts';
 import type { Reaper } from './reaper.ts';
 
 /** Past kill_after, `--now` waits this much longer before it kills a worker that hangs. */
@@ -39,7 +39,7 @@ export async function stopWorkers(queue: Queue, env: Env, options: StopOptions):
   const reaping = options.reaper?.run(closing.signal);
   try {
     await options.reaper?.look();
-    const living = onlyLiving(await recorded(queue));
+    const living = onlyLiving(queue.store, env, await recorded(queue));
     if (living.workers.length === 0 && living.supervisors.length === 0) return 0;
     await stopLiving(queue, env, options);
     const orphaned = (await recorded(queue)).workers.filter((worker) => worker.jobs.length > 0);
@@ -62,22 +62,24 @@ async function stopLiving(queue: Queue, env: Env, options: StopOptions): Promise
   const bound = options.now ? 0 : options.grace;
   const left = await waitForEnd(
     queue,
+    env,
     options,
     bound === null ? null : bound + killAfter + HUNG_MS,
   );
-  const hung = onlyLiving(left);
+  const hung = onlyLiving(queue.store, env, left);
   // Stopped, or stuck for good: what they ran is recovered as a dead worker's is.
   for (const { identity } of [...hung.supervisors, ...hung.workers]) {
     signalProcess(identity, 'SIGKILL');
   }
   if (hung.workers.length > 0 || hung.supervisors.length > 0) {
-    await waitForEnd(queue, options, killAfter + HUNG_MS);
+    await waitForEnd(queue, env, options, killAfter + HUNG_MS);
   }
 }
 
 /** Until all have ended, and those that died are recovered if there is somebody to do it. */
 async function waitForEnd(
   queue: Queue,
+  env: Env,
   { onWaiting, signal, reaper }: StopOptions,
   timeout: number | null,
 ): Promise<Left> {
@@ -85,7 +87,8 @@ async function waitForEnd(
   return await queue.until(
     async () => {
       const left = await recorded(queue);
-      return reaper === undefined ? onlyLiving(left) : left;
+      const living = onlyLiving(queue.store, env, left);
+      return reaper === undefined ? living : { ...living, workers: left.workers };
     },
     ({ workers, supervisors }) => {
       const jobs = workers.flatMap((worker) => worker.jobs);
@@ -104,16 +107,21 @@ async function recorded({ store }: Queue): Promise<Left> {
   return { workers: await store.workers(), supervisors: await store.supervisors() };
 }
 
-function onlyLiving({ workers, supervisors }: Left): Left {
+function onlyLiving(store: Store, env: Env, { workers, supervisors }: Left): Left {
+  const living = workers.filter((worker) => !isWorkerGone(store, env, worker));
   return {
-    workers: workers.filter(({ identity }) => liveness(identity) !== 'gone'),
-    supervisors: supervisors.filter(({ identity }) => liveness(identity) !== 'gone'),
+    workers: living,
+    supervisors: supervisors.filter((one) => !isSupervisorGone(store, one, living)),
   };
 }
 
 function notRecorded(orphaned: readonly WorkerRecord[]): QueuectlError {
   const names = orphaned.map((worker) => worker.name).join(', ');
-  return new QueuectlError('unavailable', `what ${names} ran is not recorded: not stopped cleanly`, {
-    hint: 'the next worker start ends what is left of it, and its jobs run again',
-  });
+  return new QueuectlError(
+    'unavailable',
+    `what ${names} ran is not recorded: not stopped cleanly`,
+    {
+      hint: 'the next worker start ends what is left of it, and its jobs run again',
+    },
+  );
 }

@@ -138,7 +138,8 @@ export class Supervisor {
     this.#children.add(child);
     let how: string;
     try {
-      const [code, signal]: unknown[] = await once(child, 'exit');
+      await once(child, 'exit');
+      const { exitCode: code, signalCode: signal } = child;
       if (code === 0) return { how: 'ended', asked: true };
       if (code === STORAGE_DAMAGED) {
         // Another one would find the same (guarantee 12); its own last line says what.
@@ -146,7 +147,7 @@ export class Supervisor {
         this.#exitCode = STORAGE_DAMAGED;
         this.#stopping = true;
       }
-      how = code === null ? `was killed by ${String(signal)}` : `died with exit code ${String(code)}`;
+      how = code === null ? `was killed by ${String(signal)}` : `died with exit code ${code}`;
     } catch (error) {
       how = `could not be started: ${messageOf(error)}`;
     } finally {
@@ -186,4 +187,3 @@ export class Supervisor {
     }
   }
 }
-

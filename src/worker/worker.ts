@@ -199,7 +199,9 @@ export class Worker {
     for (const [index, { job, outcome }] of ended.entries()) {
       const result = recorded[index];
       if (result === undefined || result.stale) {
-        this.#options.log(`${job.id}: attempt ${job.number} was no longer ours; its result is dropped`);
+        this.#options.log(
+          `${job.id}: attempt ${job.number} was no longer ours; its result is dropped`,
+        );
       } else if (result.state !== 'completed') {
         this.#options.log(`${job.id}: attempt ${job.number} ${outcome.kind}, now ${result.state}`);
       }

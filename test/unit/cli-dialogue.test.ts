@@ -76,6 +76,7 @@ test('the hint names the queues that nobody serves', () => {
     ready: true,
     startedAt: 0,
     heartbeatAt: 0,
+    leaseUntil: 0,
     stop,
     jobs: [],
   });

@@ -72,6 +72,7 @@ test('an attempt and a worker', () => {
     ready: true,
     startedAt: 0,
     heartbeatAt: 1000,
+    leaseUntil: 0,
     stop: null,
     jobs: ['a'],
   };

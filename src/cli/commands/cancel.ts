@@ -67,7 +67,7 @@ async function cancelIds(ids: readonly string[], queue: Queue, io: Io): Promise<
 }
 
 function tell(id: string, result: CancelAnswer, io: Io): void {
-  if (result === 'not_found') io.warn(`no job ${id}`);
+  if (result === 'not_found') io.warn(`no job "${id}"`);
   else if (result === 'already_finished') io.warn(`job ${id} is finished already`);
   else if (io.json || io.quiet) return;
   else if (result === 'cancelled') io.print(`Cancelled ${id}`);

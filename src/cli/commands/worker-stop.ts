@@ -39,10 +39,12 @@ export const command = defineCommand({
       throw usage('--grace and --now exclude each other', 'worker stop');
     const signal = io.context.interrupted();
     const { stopWorkers } = await import('../../worker/stop.ts');
+    const { createReaper } = await import('../../worker/process.ts');
     const stopped = await withQueue(
       io,
-      async ({ queue }) =>
+      async ({ queue, location }) =>
         await stopWorkers(queue, systemEnv, {
+          reaper: createReaper({ env: systemEnv, location }, queue.store, (line) => io.note(line)),
           grace,
           now: flags.now,
           signal,

@@ -127,6 +127,7 @@ CREATE TABLE worker (
   ready         INTEGER NOT NULL,
   started_at    INTEGER NOT NULL,
   heartbeat_at  INTEGER NOT NULL,
+  lease_until   INTEGER NOT NULL,  -- boot clock, ms: how a worker in another container is judged
   stop          TEXT CHECK (stop IN ('graceful', 'now')),
   stop_by       INTEGER,
   ended_at      INTEGER,

@@ -44,6 +44,7 @@ import {
   attend,
   endSupervisor,
   endWorker,
+  probe,
   registerSupervisor,
   registerWorker,
   renew,
@@ -57,11 +58,14 @@ import {
 export interface SqliteOptions extends ConnectionOptions {
   readonly database: string;
   readonly wakeFile: string;
+  /** Called once the database has turned out to be ours and sound, before anything is made. */
+  readonly onAccepted?: () => void;
 }
 
 export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
   const db = await Connection.open(options.database, options);
   try {
+    options.onAccepted?.();
     createWakeFile(options.wakeFile);
     const row = await db.read(() =>
       db.get<{ value: string }>("SELECT value FROM meta WHERE name = 'database_id'"),
@@ -139,7 +143,7 @@ class SqliteStore implements Store {
   }
 
   async registerWorker(worker: NewWorker): Promise<RegisteredWorker> {
-    const key = await this.#write((db, now) => registerWorker(db, now, worker));
+    const key = await this.#write((db, now) => registerWorker(db, now, this.#env.boot(), worker));
     return { key, name: workerName(key) };
   }
 
@@ -201,9 +205,7 @@ class SqliteStore implements Store {
   }
 
   probe(): Promise<void> {
-    return this.#db.write(() => {
-      // Having the lock is all that was asked.
-    });
+    return this.#db.write(() => probe(this.#db));
   }
 
   settings(): Promise<Map<string, string>> {

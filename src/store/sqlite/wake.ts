@@ -3,7 +3,7 @@
 // itself is one event late. A watch is a hint and nothing is lost without it: everybody
 // who waits also polls.
 
-import { closeSync, type FSWatcher, openSync, utimesSync, watch } from 'node:fs';
+import { closeSync, type FSWatcher, lutimesSync, openSync, watch } from 'node:fs';
 import { systemCode } from '../../errors.ts';
 import type { Env } from '../../env.ts';
 import type { Watch } from '../store.ts';
@@ -26,7 +26,7 @@ export function createWakeFile(path: string): void {
 /** Wakes everybody who watches. Never fails: what was committed stays committed. */
 export function touchWakeFile(path: string, now: number): void {
   try {
-    utimesSync(path, now / 1000, now / 1000);
+    lutimesSync(path, now / 1000, now / 1000);
   } catch {
     // Somebody removed it, or the disk is read-only by now. Pollers find the commit.
     try {

@@ -13,9 +13,11 @@ import type {
   SupervisorRecord,
   WorkerRecord,
 } from '../store.ts';
+import { resolveSettings } from '../../config.ts';
 import { servedLanes } from './claim.ts';
 import type { Connection } from './connection.ts';
 import { workerName } from './rows.ts';
+import { readSettings } from './settings.ts';
 import { nextDue } from './stats.ts';
 
 interface IdentityRow {
@@ -53,16 +55,26 @@ export function registerSupervisor(db: Connection, now: number, supervisor: NewS
   return key ?? 0;
 }
 
-export function registerWorker(db: Connection, now: number, worker: NewWorker): number {
+export function registerWorker(
+  db: Connection,
+  now: number,
+  boot: number,
+  worker: NewWorker,
+): number {
+  const { lease } = resolveSettings(readSettings(db));
   const key = db.insert(
-    `INSERT INTO worker (${IDENTITY}, supervisor, queues, concurrency, ready, started_at, heartbeat_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)`,
+    // One that was still starting when its supervisor was told to stop is told so here.
+    `INSERT INTO worker (${IDENTITY}, supervisor, queues, concurrency, ready, started_at,
+       heartbeat_at, lease_until, stop, stop_by)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, ?9, ?10,
+       (SELECT stop FROM supervisor WHERE key = ?6),
+       (SELECT stop_by FROM supervisor WHERE key = ?6))`,
     ...identityValues(worker.identity),
     worker.supervisor,
     worker.queues === null ? null : JSON.stringify(worker.queues),
     worker.concurrency,
     now,
-    now,
+    Math.round(boot + lease),
   );
   return key ?? 0;
 }
@@ -97,12 +109,14 @@ interface WorkerRow extends IdentityRow {
   readonly ready: number;
   readonly started_at: number;
   readonly heartbeat_at: number;
+  readonly lease_until: number;
   readonly stop: StopMode | null;
 }
 
 export function workers(db: Connection): WorkerRecord[] {
   const rows = db.all<WorkerRow>(
-    `SELECT key, ${IDENTITY}, supervisor, queues, concurrency, ready, started_at, heartbeat_at, stop
+    `SELECT key, ${IDENTITY}, supervisor, queues, concurrency, ready, started_at, heartbeat_at,
+       lease_until, stop
      FROM worker
      WHERE ended_at IS NULL
      ORDER BY key`,
@@ -117,6 +131,7 @@ export function workers(db: Connection): WorkerRecord[] {
     ready: row.ready === 1,
     startedAt: row.started_at,
     heartbeatAt: row.heartbeat_at,
+    leaseUntil: row.lease_until,
     stop: row.stop,
     jobs: jobsOf(db, row.key),
   }));
@@ -185,8 +200,9 @@ export function renew(
   renewal: Renewal,
 ): { lost: number[] } {
   db.run(
-    'UPDATE worker SET heartbeat_at = ? WHERE key = ? AND ended_at IS NULL',
+    'UPDATE worker SET heartbeat_at = ?, lease_until = ? WHERE key = ? AND ended_at IS NULL',
     now,
+    leaseUntil,
     renewal.worker,
   );
   const lost = renewal.attempts.filter((attempt) => !renewOne(db, leaseUntil, attempt));
@@ -203,6 +219,19 @@ function renewOne(db: Connection, leaseUntil: number, attempt: AttemptRef): bool
     attempt.runToken,
   );
   return owned === 1;
+}
+
+/**
+ * Writes what any worker would have to write to renew its leases, and leaves it as it is.
+ * Having the lock is not enough: on a full disk everybody has it and nobody can renew. With
+ * less than this an owner that had no room for its own renewal could be called dead.
+ */
+export function probe(db: Connection): void {
+  // There and back: what is overwritten with itself is not written at all.
+  for (const step of [1, -1]) {
+    db.run('UPDATE worker SET heartbeat_at = heartbeat_at + ? WHERE ended_at IS NULL', step);
+    db.run('UPDATE attempt SET lease_until = lease_until + ? WHERE finished_at IS NULL', step);
+  }
 }
 
 interface AttentionRow {

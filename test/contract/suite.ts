@@ -1,0 +1,47 @@
+// The storage contract (src/store/store.ts) as tests. One call holds a backend to all of
+// it: `contract('SQLite', backend)`.
+
+import { describe } from 'node:test';
+import type { Backend } from './backend.ts';
+import { cancel } from './cancel.ts';
+import { claim } from './claim.ts';
+import { connection } from './connection.ts';
+import { deadLetterQueue } from './dead.ts';
+import { due } from './due.ts';
+import { enqueue } from './enqueue.ts';
+import { fencing } from './fencing.ts';
+import { histories } from './histories.ts';
+import { leases } from './leases.ts';
+import { list } from './list.ts';
+import { races } from './races.ts';
+import { results } from './results.ts';
+import { settings } from './settings.ts';
+import { stats } from './stats.ts';
+import { stop } from './stop.ts';
+import { workers } from './workers.ts';
+import { type ContractTest, subject } from './world.ts';
+
+const SUBJECTS: readonly [string, (test: ContractTest) => void][] = [
+  ['enqueue', enqueue],
+  ['claim order', claim],
+  ['due times', due],
+  ['results', results],
+  ['fencing', fencing],
+  ['leases and reap', leases],
+  ['cancel', cancel],
+  ['dead letter queue', deadLetterQueue],
+  ['workers', workers],
+  ['stop', stop],
+  ['list', list],
+  ['counts and rates', stats],
+  ['settings', settings],
+  ['connection', connection],
+  ['random histories', histories],
+  ['racing processes', races],
+];
+
+export function contract(name: string, backend: Backend): void {
+  describe(`${name} contract`, () => {
+    for (const [title, declare] of SUBJECTS) subject(backend, title, declare);
+  });
+}
