@@ -19,7 +19,7 @@ const LAYERS: readonly Layer[] = [
   // No system, no clock: what a job is can be tested with values alone.
   { name: 'pure', files: /^src\/(job|backoff)\.ts$/, mayImport: ['errors'] },
   { name: 'platform', files: /^src\/platform\//, mayImport: ['errors'] },
-  { name: 'queue', files: /^src\/queue\.ts$/, mayImport: [...BASE, 'store'] },
+  { name: 'queue', files: /^src\/(queue|presence)\.ts$/, mayImport: [...BASE, 'store'] },
   {
     name: 'library',
     files: /^src\/index\.ts$/,

@@ -38,18 +38,23 @@ export interface Setting<T> {
   readonly toJson: (text: string) => number | null | undefined;
 }
 
+/** Texts are made when they are asked for: `enqueue`, which needs none, has no time for them. */
 function setting<T>(type: Type<T>, fallback: T, help: string): Setting<T> {
-  const { kind, expected, read, write, json } = type;
+  const { read, write, json } = type;
   const map = <R>(text: string, use: (value: T) => R): R | undefined => {
     const value = read(text.trim());
     return value === undefined ? undefined : use(value);
   };
   return {
-    kind,
-    expected,
+    kind: type.kind,
+    get expected() {
+      return type.expected;
+    },
     help,
     fallback,
-    fallbackText: write(fallback),
+    get fallbackText() {
+      return write(fallback);
+    },
     parse: (text) => map(text, (value) => value),
     normalize: (text) => map(text, write),
     toJson: (text) => map(text, json),
@@ -63,7 +68,9 @@ function within(min: number, max: number, value: number | undefined): number | u
 function integer(min: number, max: number): Type<number> {
   return {
     kind: 'integer',
-    expected: `a whole number from ${grouped(min)} to ${grouped(max)}`,
+    get expected() {
+      return `a whole number from ${grouped(min)} to ${grouped(max)}`;
+    },
     read: (text) => (/^\d{1,15}$/.test(text) ? within(min, max, Number(text)) : undefined),
     write: String,
     json: (value) => value,
@@ -73,7 +80,9 @@ function integer(min: number, max: number): Type<number> {
 function number(min: number, max: number): Type<number> {
   return {
     kind: 'number',
-    expected: `a number from ${grouped(min)} to ${grouped(max)}`,
+    get expected() {
+      return `a number from ${grouped(min)} to ${grouped(max)}`;
+    },
     read: (text) =>
       /^\d{1,15}(\.\d{1,15})?$/.test(text) ? within(min, max, Number(text)) : undefined,
     write: String,
@@ -82,10 +91,11 @@ function number(min: number, max: number): Type<number> {
 }
 
 function duration(min: number, max: number): Type<number> {
-  const range = `from ${exactDuration(min)} to ${exactDuration(max)}`;
   return {
     kind: 'duration',
-    expected: `a duration ${range}, such as ${DURATION_EXAMPLES}`,
+    get expected() {
+      return `a duration from ${exactDuration(min)} to ${exactDuration(max)}, such as ${DURATION_EXAMPLES}`;
+    },
     read: (text) => within(min, max, readDuration(text)),
     write: exactDuration,
     json: (ms) => ms / SECOND,
@@ -113,7 +123,9 @@ function bytes(min: number, max: number): Type<number> {
   };
   return {
     kind: 'bytes',
-    expected: `a number of bytes from ${write(min)} to ${write(max)}, such as 64K, 10M or 1G`,
+    get expected() {
+      return `a number of bytes from ${write(min)} to ${write(max)}, such as 64K, 10M or 1G`;
+    },
     read: (text) => {
       const [, digits, unit = ''] = /^(\d{1,15})(?:([KMGT])(?:i?B)?)?$/i.exec(text) ?? [];
       if (digits === undefined) return undefined;

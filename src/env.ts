@@ -31,19 +31,22 @@ export const systemEnv: Env = {
   newId: () => uuid7(Date.now()),
 };
 
+/** Waits `ms`, at most MAX_TIMER_MS; false if `signal` cut it short. */
+export async function pause(env: Env, ms: number, signal: AbortSignal): Promise<boolean> {
+  try {
+    await env.sleep(ms, signal);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /**
- * RFC 9562 version 7: 48 bits of milliseconds, then 74 random bits. Ours, because the one
- * in node:crypto is missing from Node 24 and loading that module costs `enqueue` 1 ms.
+ * RFC 9562 version 7: 48 bits of milliseconds, then the 74 random bits of a version 4. Ours,
+ * because the one in node:crypto is missing from Node 24 and loading that module costs
+ * `enqueue` 1 ms.
  */
 function uuid7(now: number): string {
-  const bytes = Buffer.from(crypto.getRandomValues(new Uint8Array(16)));
-  bytes.writeUIntBE(now, 0, 6);
-  bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x70, 6);
-  bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);
-  const hex = bytes.toString('hex');
-  const ends = [0, 8, 12, 16, 20, 32];
-  return ends
-    .slice(1)
-    .map((end, index) => hex.slice(ends[index], end))
-    .join('-');
+  const time = now.toString(16).padStart(12, '0');
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${crypto.randomUUID().slice(15)}`;
 }

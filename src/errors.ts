@@ -32,6 +32,8 @@ export const EXIT_CODE_OF = {
   damaged: 6,
   /** The file is not a queuectl database. */
   foreign: 6,
+  /** The file was deleted, moved or replaced while we had it open. */
+  replaced: 6,
   /** A later queuectl has migrated this database. */
   newer_schema: 6,
 } as const;

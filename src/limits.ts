@@ -41,13 +41,24 @@ function checkText(what: string, value: unknown): string {
 }
 
 function checkBytes(what: string, text: string, limit: number): number {
-  const bytes = Buffer.byteLength(text);
+  const bytes = bytesIn(text);
   if (bytes > limit) throw tooLong(what, bytes, limit);
   return bytes;
 }
 
 function tooLong(what: string, bytes: number, limit: number): QueuectlError {
   return invalid(`${what} must be at most ${grouped(limit)} bytes long, not ${grouped(bytes)}`);
+}
+
+/** In UTF-8. Ours, because the first use of Buffer in a process costs 0.2 ms. */
+function bytesIn(text: string): number {
+  let bytes = text.length;
+  for (let i = 0; i < text.length; i += 1) {
+    const unit = text.charCodeAt(i);
+    // Beyond ASCII 2 bytes or 3; a pair of surrogates is 4.
+    if (unit > 0x7f) bytes += unit < 0x800 || (unit & 0xf800) === 0xd800 ? 1 : 2;
+  }
+  return bytes;
 }
 
 /** A path that the system can be asked for. Throws `invalid`. */

@@ -158,9 +158,12 @@ async function enqueueStream(source: Source, flags: BulkFlags, io: Io): Promise<
     };
     try {
       const input = source.chunks[Symbol.asyncIterator]();
-      let next = input.next();
+      // Never while lines are judged: who fails over one must not be kept by a read that
+      // lasts until somebody writes again.
+      let next: ReturnType<typeof input.next> | null = null;
       let deadline = Number.POSITIVE_INFINITY;
       for (;;) {
+        next ??= input.next();
         const result = await before(deadline - io.now(), next);
         if (result === null) {
           await flush();
@@ -168,7 +171,7 @@ async function enqueueStream(source: Source, flags: BulkFlags, io: Io): Promise<
           continue;
         }
         if (result.done === true) break;
-        next = input.next();
+        next = null;
         // Line by line, so that what stands before a bad line is kept.
         for (const line of linesOf(result.value)) {
           append(waiting, reader.push(line));

@@ -16,6 +16,8 @@ export interface Context {
   readonly stdin: Input;
   readonly stdout: Output;
   readonly stderr: Output;
+  /** Whether somebody still reads stdout, as far as can be told without writing. */
+  hasReader(): Promise<boolean>;
   /** Wall clock, ms since 1970. */
   now(): number;
   /**

@@ -7,6 +7,7 @@ import { isTerminal, type Job } from '../job.ts';
 import type { Queue } from '../queue.ts';
 import type { LogChunk, LogPosition } from '../worker/log-reader.ts';
 import type { LogStore } from '../worker/output.ts';
+import { ReaderGone } from './context.ts';
 import type { LogSink } from './log-sink.ts';
 import { lastLines } from './log-tail.ts';
 
@@ -22,10 +23,14 @@ export interface FollowOptions {
   readonly attempt: number | null;
   /** A later attempt begins. */
   readonly onAttempt: (number: number) => void;
+  /** Whether somebody still reads what is shown. */
+  readonly hasReader: () => Promise<boolean>;
 }
 
 /** Files of a growing log are looked at so often: people take it for at once. */
 const LOOK_MS = 50;
+/** Every so many looks: half a second. */
+const LOOKS_PER_READER_CHECK = 10;
 
 /** What there is, of the one attempt. */
 export function readOnce(logs: LogStore, options: FollowOptions): void {
@@ -35,7 +40,10 @@ export function readOnce(logs: LogStore, options: FollowOptions): void {
   options.sink.end();
 }
 
-/** Until the job, or the attempt asked for, is finished. Rejects when `signal` aborts. */
+/**
+ * Until the job, or the attempt asked for, is finished. Rejects when `signal` aborts, and with
+ * ReaderGone when the reader has left, although the job says nothing.
+ */
 export async function follow(
   logs: LogStore,
   queue: Queue,
@@ -49,8 +57,11 @@ export async function follow(
   let current = attempt ?? Math.max(job.lastAttempt, 1);
   let version = -1;
   try {
-    for (;;) {
+    for (let looks = 1; ; looks += 1) {
       signal.throwIfAborted();
+      if (looks % LOOKS_PER_READER_CHECK === 0 && !(await options.hasReader())) {
+        throw new ReaderGone();
+      }
       // Taken before the job is read: a commit in between is seen the next time.
       const latest = await queue.store.version();
       if (latest !== version) job = await queue.get(job.id);

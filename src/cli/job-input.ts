@@ -133,10 +133,17 @@ function readEnvFile(file: string): string[] {
     const why = error instanceof TypeError ? 'it is not valid UTF-8' : reasonOf(error);
     throw new QueuectlError('invalid', `cannot read --env-file ${file}: ${why}`, { cause: error });
   }
-  return text
-    .split('\n')
-    .map((line) => line.replace(/\r$/, ''))
-    .filter((line) => line.trim() !== '' && !line.startsWith('#'));
+  const lines = text.split('\n').map((line) => line.replace(/\r$/, ''));
+  for (const [index, line] of lines.entries()) {
+    // `export A=1` is shell, and a sentence is no name: both would only fail in the job.
+    if (line.startsWith('#') || !/^[^=]*\s/.test(line.trim())) continue;
+    throw new QueuectlError(
+      'invalid',
+      `--env-file ${file}, line ${index + 1}: the name of a variable must have no spaces`,
+      { hint: 'lines are K=V, or K to take it from the worker; no shell reads them' },
+    );
+  }
+  return lines.filter((line) => line.trim() !== '' && !line.startsWith('#'));
 }
 
 /** A time without a zone was read as local time: says so, in full. */

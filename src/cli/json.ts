@@ -3,8 +3,10 @@
 // unknown is null; times are ISO 8601 in UTC with milliseconds, durations seconds; the
 // text is valid UTF-8 whatever a job is called or printed.
 
+import { formatInstant } from '../instant.ts';
 import { type Attempt, isTerminal, type Job } from '../job.ts';
 import type { WorkerRecord } from '../store/store.ts';
+import { outcomeText } from './outcome.ts';
 
 /**
  * What JSON leaves as it is and a terminal acts upon (text.ts has the same): DEL, C1, line
@@ -30,7 +32,7 @@ function wellFormed(_key: string, value: unknown): unknown {
 export function iso(at: number): string;
 export function iso(at: number | null): string | null;
 export function iso(at: number | null): string | null {
-  return at === null ? null : new Date(at).toISOString();
+  return at === null ? null : formatInstant(at);
 }
 
 function seconds(ms: number | null): number | null {
@@ -54,19 +56,25 @@ export function jobJson(job: Job): Record<string, unknown> {
     finished_at: isTerminal(job.state) ? iso(job.updatedAt) : null,
     timeout: seconds(job.timeout),
     exit_code: last?.exitCode ?? null,
-    error: last?.error ?? null,
+    error: last === null ? null : failureOf(last),
     worker: last?.worker ?? null,
     tags: job.tags,
     cwd: job.cwd,
+    after: [],
     args: spec.args ?? null,
     env: spec.env ?? {},
     env_from: spec.env_from ?? [],
     stdin: spec.stdin ?? null,
-    after: [],
     cancel_requested: job.cancelRequested,
     outcome: last?.outcome ?? null,
     signal: last?.signal ?? null,
   };
+}
+
+/** Why an attempt failed, in words; null while it runs and where it succeeded. */
+function failureOf(attempt: Attempt): string | null {
+  if (attempt.outcome === null || attempt.exitCode === 0) return null;
+  return attempt.error ?? outcomeText(attempt);
 }
 
 export function attemptJson(attempt: Attempt): Record<string, unknown> {
@@ -81,7 +89,7 @@ export function attemptJson(attempt: Attempt): Record<string, unknown> {
     outcome: attempt.outcome,
     exit_code: attempt.exitCode,
     signal: attempt.signal,
-    error: attempt.error,
+    error: failureOf(attempt),
     log_bytes: attempt.logBytes,
   };
 }

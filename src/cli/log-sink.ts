@@ -2,7 +2,7 @@
 // job's id, or as JSON. Invariant: without a terminal not a byte is added, taken away or
 // changed, so what is missing is told on stderr.
 
-import type { StreamName } from '../platform/spawn.ts';
+import type { StreamName } from '../platform/starter.ts';
 import { grouped } from '../invalid.ts';
 import type { Io } from './io.ts';
 import { JsonArray } from './json-array.ts';

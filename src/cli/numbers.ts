@@ -1,6 +1,6 @@
 // Whole numbers, durations and moments that flags carry. Refusals name the flag.
 
-import { readDuration } from '../duration.ts';
+import { parseDuration } from '../duration.ts';
 import { grouped, mustBe } from '../invalid.ts';
 
 /** A whole number of at least `min`, at most `max`; null where the flag was not given. */
@@ -22,8 +22,5 @@ export function wholeNumber(
 
 /** A duration in ms; null where the flag was not given. */
 export function durationFlag(flag: string, text: string | undefined): number | null {
-  if (text === undefined) return null;
-  const ms = readDuration(text);
-  if (ms !== undefined) return ms;
-  throw mustBe(flag, 'a duration such as 500ms, 30s, 5m, 1h30m or 2d', text);
+  return text === undefined ? null : parseDuration(text, flag);
 }

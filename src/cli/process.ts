@@ -18,6 +18,7 @@ export function systemContext(): Context {
     stdin: new DescriptorInput(0),
     stdout: new DescriptorOutput(1, 'stdout'),
     stderr: new DescriptorOutput(2, 'stderr'),
+    hasReader: async () => (await import('../platform/reader.ts')).hasReader(1),
     now: () => Date.now(),
     interrupted: () => (signal ??= listen()),
   };
@@ -34,7 +35,7 @@ class DescriptorOutput implements Output {
   }
 
   write(data: string | Uint8Array): void {
-    let bytes: Uint8Array = typeof data === 'string' ? Buffer.from(data) : data;
+    let bytes: Uint8Array = typeof data === 'string' ? new TextEncoder().encode(data) : data;
     while (bytes.length > 0) {
       try {
         bytes = bytes.subarray(writeSync(this.#descriptor, bytes));

@@ -1,6 +1,7 @@
 // What people tell `worker start` about the workers they want, checked.
 
 import { mustBe } from '../invalid.ts';
+import { isName, NAME_EXPECTED } from '../spec.ts';
 import type { Flags, Values } from './command.ts';
 import { wholeNumber } from './numbers.ts';
 
@@ -27,9 +28,7 @@ export interface WorkerOptions {
 export function workerOptions(flags: Values<typeof WORKER_FLAGS>): WorkerOptions {
   for (const queue of flags.queue) {
     // A name that no job can have would wait for ever without a word.
-    if (!/^(?!-|\.{1,2}$)[A-Za-z0-9._:@-]{1,128}$/.test(queue)) {
-      throw mustBe('--queue', '1 to 128 characters from A-Z a-z 0-9 . _ : @ -', queue);
-    }
+    if (!isName(queue)) throw mustBe('--queue', NAME_EXPECTED, queue);
   }
   return {
     concurrency: wholeNumber('--concurrency', flags.concurrency, 1, MOST_SLOTS) ?? 1,

@@ -8,7 +8,7 @@ import { readStat } from './identity.ts';
 import { type Libc, openLibc } from './libc.ts';
 import { outOfDescriptors, Pipe } from './pipe.ts';
 import { signalOf } from './signals.ts';
-import type { ExitStatus, Spawned, Starter, StartRequest, StreamName } from './spawn.ts';
+import type { ExitStatus, Spawned, Starter, StartRequest, StreamName } from './starter.ts';
 
 /** fcntl.h, the same on x64 and arm64. */
 const F_DUPFD_CLOEXEC = 1030;

@@ -4,7 +4,6 @@
 // every worker asks twice a second about every other one.
 
 import { readFileSync, readlinkSync } from 'node:fs';
-import { hostname, uptime } from 'node:os';
 
 /** What tells one process from every other there has been: never a pid alone. */
 export interface ProcessIdentity {
@@ -25,7 +24,7 @@ const linux = process.platform === 'linux';
  * clock. macOS: in whole seconds, and it follows the wall clock when that is set.
  */
 export function bootClock(): number {
-  if (!linux) return Math.round(uptime() * 1000);
+  if (!linux) return Math.round(process.getBuiltinModule('node:os').uptime() * 1000);
   return Math.round(Number.parseFloat(readFileSync('/proc/uptime', 'latin1')) * 1000);
 }
 
@@ -82,8 +81,9 @@ let machine: Machine | undefined;
 
 /** Read once: a process keeps its boot and its namespace for life. */
 function thisMachine(): Machine {
+  // node:os is loaded by who needs it: not by an `enqueue` that finds no worker.
   machine ??= {
-    host: hostname(),
+    host: process.getBuiltinModule('node:os').hostname(),
     bootId: linux ? textOf(() => readFileSync('/proc/sys/kernel/random/boot_id', 'latin1')) : '',
     pidNamespace: linux ? textOf(() => readlinkSync('/proc/self/ns/pid')) : '',
   };

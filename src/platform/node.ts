@@ -14,7 +14,7 @@ import { readFileSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { readStat } from './identity.ts';
 import { signalOf } from './signals.ts';
-import type { ExitStatus, Spawned, StartRequest, StreamName } from './spawn.ts';
+import type { ExitStatus, Spawned, StartRequest, StreamName } from './starter.ts';
 
 export function startWithNode(request: StartRequest): Spawned {
   const child = spawn(request.program, [...request.args], {

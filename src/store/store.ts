@@ -14,6 +14,7 @@
 
 import type { BackoffPolicy } from '../backoff.ts';
 import type { Attempt, Job, NewJob, Outcome, State } from '../job.ts';
+import type { ProcessIdentity } from '../platform/identity.ts';
 
 export interface Store {
   /** Names this database: a random id made with it. Part of every attempt's marker. */
@@ -235,18 +236,6 @@ export interface DeadQuery {
 export interface Step {
   /** Keys acted upon, ascending. Fewer than `limit`: the loop is done. */
   readonly keys: number[];
-}
-
-/** What tells one process from every other there has been: never a pid alone. */
-export interface ProcessIdentity {
-  readonly host: string;
-  /** Changes at every boot. */
-  readonly bootId: string;
-  /** The pid namespace: in another one the same pid is another process. */
-  readonly pidNamespace: string;
-  readonly pid: number;
-  /** When it started, in the kernel's clock ticks since boot. */
-  readonly startTime: string;
 }
 
 export interface NewSupervisor {

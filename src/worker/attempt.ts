@@ -10,7 +10,7 @@
 // The time runs for the whole group from TERM on: a shell dies of it at once, and what it
 // had started may still be cleaning up.
 
-import { type Env, MAX_TIMER_MS } from '../env.ts';
+import { type Env, MAX_TIMER_MS, pause } from '../env.ts';
 import type { Outcome } from '../job.ts';
 import {
   isRunning,
@@ -21,7 +21,7 @@ import {
   signalProcesses,
   type Trace,
 } from '../platform/processes.ts';
-import type { ExitStatus, Spawned } from '../platform/spawn.ts';
+import type { ExitStatus, Spawned } from '../platform/starter.ts';
 import type { LogWriter } from './output.ts';
 import type { AttemptEnd, EndCause, RunningAttempt } from './runner.ts';
 
@@ -29,6 +29,9 @@ import type { AttemptEnd, EndCause, RunningAttempt } from './runner.ts';
 const DRAIN_MS = 200;
 /** Guarantee 10: what is left of its group then has so long to react to TERM. */
 const LEFTOVER_GRACE_MS = 500;
+
+/** How often we try again to end what cannot be ended: stuck in the kernel, or setuid. */
+const UNKILLABLE_POLL_MS = 1000;
 
 /** CONT, because one that was stopped could not react. */
 const TERMINATE = ['SIGTERM', 'SIGCONT'] as const;
@@ -47,6 +50,8 @@ export interface AttemptOptions {
   readonly timeout: number | null;
   /** Ms between TERM and KILL, asked when an end begins. */
   readonly killAfter: () => number;
+  /** Called with who outlives the command's own process, whose number tells no more who they are. */
+  readonly onLeft: (processes: readonly ProcessRef[]) => void;
   /** Called once, when nothing of it is left. */
   readonly onEnd: () => void;
   /** For the operator: processes that could not be ended. */
@@ -64,14 +69,12 @@ class RunningCommand implements RunningAttempt {
   /** How its own process ended; null while it runs. */
   #exit: ExitStatus | null = null;
   readonly #exited: Promise<void>;
-  /** Resolves #exited without an exit, when a process cannot be ended. */
-  #giveUp: () => void = () => {};
   /** Why we ended it; null: it ended by itself. */
   #cause: EndCause | null = null;
   /** Also those who left the group. */
   #everywhere = false;
-  /** Aborted by a lost lease: every grace is over. */
-  readonly #hurry = new AbortController();
+  /** Aborted by a lost lease: every grace is over. Made when somebody asks for it. */
+  #hurryController: AbortController | null = null;
   /** The processes being ended; null: nobody does. */
   #ending: Promise<void> | null = null;
   readonly #pumping: Promise<void>;
@@ -80,12 +83,8 @@ class RunningCommand implements RunningAttempt {
   constructor(options: AttemptOptions) {
     const { spawned, log } = options;
     this.#options = options;
-    this.#exited = new Promise((resolve) => {
-      this.#giveUp = resolve;
-      void spawned.exited.then((exit) => {
-        this.#exit = exit;
-        resolve();
-      });
+    this.#exited = spawned.exited.then((exit) => {
+      this.#exit = exit;
     });
     this.#pumping = spawned.pump((stream, bytes) => log.write(stream, bytes));
     this.ended = this.#run();
@@ -101,6 +100,10 @@ class RunningCommand implements RunningAttempt {
     if (cause !== 'interrupted') this.#everywhere = true;
     if (cause === 'lost') this.#hurry.abort();
     this.#ending ??= this.#endProcesses(this.#options.killAfter(), []);
+  }
+
+  get #hurry(): AbortController {
+    return (this.#hurryController ??= new AbortController());
   }
 
   async #run(): Promise<AttemptEnd> {
@@ -135,8 +138,9 @@ class RunningCommand implements RunningAttempt {
   }
 
   async #watchTimeout(timeout: number, signal: AbortSignal): Promise<void> {
+    const { env } = this.#options;
     for (let left = timeout; left > 0; left -= MAX_TIMER_MS) {
-      if (!(await this.#pause(Math.min(left, MAX_TIMER_MS), signal))) return;
+      if (!(await pause(env, Math.min(left, MAX_TIMER_MS), signal))) return;
     }
     this.end('timed_out');
   }
@@ -144,13 +148,9 @@ class RunningCommand implements RunningAttempt {
   /** Its own process has ended by itself: drains, and ends who is left of its group. */
   async #endLeftovers(): Promise<void> {
     const { trace } = this.#options;
-    // Asked at once: the group's number is still its own, and in the usual case this one
-    // system call, answered "no such group", is all.
-    const scope = 'group';
-    const left =
-      signalGroup(trace.leader.pid, 0) === 'gone'
-        ? []
-        : processesOf([trace], { scope, fresh: true });
+    // Asked at once: the group's number is still its own.
+    const left = processesOf([trace], { scope: 'group', fresh: true });
+    if (left.length > 0) this.#options.onLeft(left);
     await this.#drain();
     if (left.length > 0) this.#ending ??= this.#endProcesses(LEFTOVER_GRACE_MS, left);
   }
@@ -159,7 +159,7 @@ class RunningCommand implements RunningAttempt {
   async #drain(): Promise<void> {
     if (this.#options.spawned.outputEnded()) return;
     const done = new AbortController();
-    const tooLong = this.#pause(DRAIN_MS, done.signal);
+    const tooLong = pause(this.#options.env, DRAIN_MS, done.signal);
     await Promise.race([this.#pumping, tooLong]);
     done.abort();
     await tooLong;
@@ -176,14 +176,20 @@ class RunningCommand implements RunningAttempt {
       this.#terminate(known);
       seen = await this.#react(grace, known);
     }
-    const gone = await killAndWait([trace], {
-      scope: this.#scope(),
-      known: seen,
-      sleep: (ms) => env.sleep(ms),
-    });
-    if (gone) return;
+    const kill = (): Promise<boolean> =>
+      killAndWait([trace], {
+        scope: this.#scope(),
+        known: seen,
+        sleep: (ms) => env.sleep(ms),
+      });
+    if (await kill()) return;
     warn(`processes of attempt ${trace.marker} do not end, or may not be ended by us`);
-    this.#giveUp();
+    // What a command that ended by itself has left behind cannot take its result back. But
+    // one that we ended must be gone before its job may run again (guarantee 5).
+    while (this.#cause !== null) {
+      await env.sleep(UNKILLABLE_POLL_MS);
+      if (await kill()) return;
+    }
   }
 
   #scope(): 'group' | 'all' {
@@ -205,7 +211,7 @@ class RunningCommand implements RunningAttempt {
     const deadline = env.boot() + grace;
     const graceOver = new AbortController();
     const stop = AbortSignal.any([this.#hurry.signal, graceOver.signal]);
-    const waited = this.#pause(grace, stop);
+    const waited = pause(env, grace, stop);
     await Promise.race([this.#exited, waited]);
     graceOver.abort();
     await waited;
@@ -218,19 +224,9 @@ class RunningCommand implements RunningAttempt {
         const left = deadline - env.boot();
         if (left <= 0) return seen;
         const next = Math.min(wait, left, LONGEST_POLL_MS);
-        if (!(await this.#pause(next, this.#hurry.signal))) return seen;
+        if (!(await pause(env, next, this.#hurry.signal))) return seen;
       }
     }
     return seen;
-  }
-
-  /** False if `signal` cut it short. */
-  async #pause(ms: number, signal: AbortSignal): Promise<boolean> {
-    try {
-      await this.#options.env.sleep(ms, signal);
-      return true;
-    } catch {
-      return false;
-    }
   }
 }

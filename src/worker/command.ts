@@ -5,9 +5,10 @@
 import type { Env } from '../env.ts';
 import { messageOf } from '../errors.ts';
 import { SpawnError } from '../platform/diagnose.ts';
-import { markerOf } from '../platform/processes.ts';
+import { markerOf, type ProcessRef } from '../platform/processes.ts';
 import { shellCall } from '../platform/shell.ts';
-import { type CommandToStart, createSpawner } from '../platform/spawn.ts';
+import { createSpawner } from '../platform/spawn.ts';
+import type { CommandToStart } from '../platform/starter.ts';
 import type { Claimed } from '../store/store.ts';
 import { superviseCommand } from './attempt.ts';
 import { environmentFor, type EnvironmentOptions } from './environment.ts';
@@ -49,7 +50,12 @@ export function createCommandRunner(options: CommandRunnerOptions): Runner {
         return notStarted(error);
       }
       const leader = { pid: spawned.pid, startTime: spawned.startTime };
-      const strikeOff = options.roster?.add({ runToken: job.runToken, leader });
+      const strikeOff: (() => void)[] = [];
+      const note = (process: ProcessRef): void => {
+        const noted = options.roster?.add({ runToken: job.runToken, leader: process });
+        if (noted !== undefined) strikeOff.push(noted);
+      };
+      note(leader);
       return superviseCommand({
         env: options.env,
         spawned,
@@ -57,7 +63,8 @@ export function createCommandRunner(options: CommandRunnerOptions): Runner {
         log: options.logs.writer(job.key, job.number, options.settings().logMaxBytes),
         timeout: job.timeout,
         killAfter: () => options.settings().killAfter,
-        onEnd: () => strikeOff?.(),
+        onLeft: (processes) => processes.forEach(note),
+        onEnd: () => strikeOff.forEach((strike) => strike()),
         warn: (message) => warn(`${job.id}: ${message}`),
       });
     },

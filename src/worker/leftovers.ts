@@ -1,6 +1,6 @@
 // The processes that a dead worker left behind, ended before its jobs may run again
 // (guarantee 5): found by the marker in their environment, and by group and session of
-// the leaders that the worker had written into its roster.
+// those that the worker had written into its roster.
 
 import type { Env } from '../env.ts';
 import { killAndWait, markerOf, type Trace } from '../platform/processes.ts';
@@ -27,11 +27,15 @@ export function createLeftovers({ env, databaseId, roster }: LeftoversOptions): 
   return {
     async end(runTokens, workerName) {
       const entries = readRoster(roster, workerName);
-      const traces = runTokens.map((runToken): Trace => {
-        const entry = entries.find((known) => known.runToken === runToken);
-        return { marker: markerOf(databaseId, runToken), leader: entry?.leader ?? null };
+      const traces = runTokens.flatMap((runToken): Trace[] => {
+        const marker = markerOf(databaseId, runToken);
+        const own = entries.filter((known) => known.runToken === runToken);
+        if (own.length === 0) return [{ marker, leader: null }];
+        return own.map(({ leader }) => ({ marker, leader }));
       });
-      return await killAndWait(traces, { sleep: (ms) => env.sleep(ms) });
+      // Who outlived a leader proves that its group is not a stranger's.
+      const known = traces.flatMap(({ leader }) => leader ?? []);
+      return await killAndWait(traces, { known, sleep: (ms) => env.sleep(ms) });
     },
     forget(workerName) {
       removeRoster(roster, workerName);

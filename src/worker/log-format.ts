@@ -13,7 +13,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemCode } from '../errors.ts';
-import type { StreamName } from '../platform/spawn.ts';
+import type { StreamName } from '../platform/starter.ts';
 
 export const FRAME_HEADER_BYTES = 4;
 export const TAIL_HEADER_BYTES = 8;

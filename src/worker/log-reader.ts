@@ -3,7 +3,7 @@
 // length, and a log that ends anywhere (a worker that died writing) reads up to there.
 
 import { closeSync, constants, existsSync, openSync, readSync } from 'node:fs';
-import type { StreamName } from '../platform/spawn.ts';
+import type { StreamName } from '../platform/starter.ts';
 import {
   FRAME_HEADER_BYTES,
   isMissing,

@@ -16,7 +16,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { systemCode } from '../errors.ts';
-import type { StreamName } from '../platform/spawn.ts';
+import type { StreamName } from '../platform/starter.ts';
 import {
   FRAME_HEADER_BYTES,
   isMissing,

@@ -8,20 +8,14 @@
 // we first saw it expired in a database that could be read.
 
 import { resolveSettings, type Settings } from '../config.ts';
-import type { Env } from '../env.ts';
+import { type Env, pause } from '../env.ts';
 import { messageOf } from '../errors.ts';
-import { liveness } from '../platform/identity.ts';
+import { liveness, type ProcessIdentity } from '../platform/identity.ts';
 import { isGone } from '../presence.ts';
-import type {
-  ProcessIdentity,
-  RunningAttempt,
-  Store,
-  SupervisorRecord,
-  WorkerRecord,
-} from '../store/store.ts';
+import type { RunningAttempt, Store, SupervisorRecord, WorkerRecord } from '../store/store.ts';
+import { RENEWALS_PER_LEASE } from './lease.ts';
 import type { Leftovers } from './leftovers.ts';
 import type { Log } from './log.ts';
-import { RENEWALS_PER_LEASE } from './worker.ts';
 
 /** How often each worker looks: twice within the second that guarantee 6 promises. */
 const REAP_INTERVAL_MS = 500;
@@ -65,12 +59,7 @@ export class Reaper {
   /** Looks until `signal` aborts. Storage errors are logged: the next look tries again. */
   async run(signal: AbortSignal): Promise<void> {
     const { env, log } = this.#options;
-    for (;;) {
-      try {
-        await env.sleep(REAP_INTERVAL_MS, signal);
-      } catch {
-        return;
-      }
+    while (await pause(env, REAP_INTERVAL_MS, signal)) {
       try {
         await this.look();
       } catch (error) {

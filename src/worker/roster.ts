@@ -1,6 +1,7 @@
 // Which attempts a worker runs, written down for whoever finds the worker dead: token,
 // pid and start time of each command's own process. Guards guarantee 5 where the marker
-// does not help: the group of a command is found even if it cleared its environment.
+// does not help: the group of a command is found even if it cleared its environment. Those
+// of its group that outlive it are written down too, each in a line like its own.
 //
 // One file per worker, one line of fixed length per slot, overwritten in place and never
 // synced: it survives `kill -9` in the page cache, and after a power cut there is nothing
@@ -21,6 +22,7 @@ import type { ProcessRef } from '../platform/processes.ts';
 
 export interface RosterEntry {
   readonly runToken: number;
+  /** The command's own process, or one of its group that outlived it. */
   readonly leader: ProcessRef;
 }
 

@@ -6,9 +6,9 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { EXIT_CODE_OF, messageOf, QueuectlError, systemCode } from '../errors.ts';
 import type { Location } from '../location.ts';
-import { identityOf } from '../platform/identity.ts';
+import { identityOf, type ProcessIdentity } from '../platform/identity.ts';
 import type { Queue } from '../queue.ts';
-import type { ProcessIdentity, WorkerRecord } from '../store/store.ts';
+import type { WorkerRecord } from '../store/store.ts';
 import { workerArguments } from './process.ts';
 import { isSameProcess } from './reaper.ts';
 import { spawnSelf } from './spawn-self.ts';
@@ -41,12 +41,16 @@ export async function startWorkers(queue: Queue, options: StartOptions): Promise
   const logFile = workerLogFile(options.location);
   const output = openLog(logFile);
   const logged = fstatSync(output).size;
-  const supervisor = spawnSelf({
-    args: ['__supervisor', '--count', String(options.count), ...workerArguments(options)],
-    environment: options.environment,
-    output,
-  });
-  closeSync(output);
+  let supervisor;
+  try {
+    supervisor = spawnSelf({
+      args: ['__supervisor', '--count', String(options.count), ...workerArguments(options)],
+      environment: options.environment,
+      output,
+    });
+  } finally {
+    closeSync(output);
+  }
   const identity = identityOf(supervisor.pid ?? 0);
   let exitCode: number | null | undefined;
   const watching = new AbortController();
@@ -64,7 +68,11 @@ export async function startWorkers(queue: Queue, options: StartOptions): Promise
       (workers) => workers.length >= options.count || exitCode !== undefined,
       { timeout: READY_TIMEOUT_MS },
     );
-    if (ready.length >= options.count || exitCode === 0) return ready;
+    if (ready.length >= options.count) return ready;
+    if (exitCode === 0 && options.drain) return ready;
+    if (exitCode === 0) {
+      throw new QueuectlError('unavailable', 'the workers were stopped before they were ready');
+    }
     // It would go on trying, and start workers long after we said that there are none.
     supervisor.kill('SIGTERM');
     const why = lastReason(logFile, logged);

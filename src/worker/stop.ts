@@ -14,12 +14,18 @@ import type { Reaper } from './reaper.ts';
 /** Past kill_after, `--now` waits this much longer before it kills a worker that hangs. */
 const HUNG_MS = 10_000;
 
+/** A worker that runs nothing and has not stopped after this long is worth a word. */
+const SLOW_MS = 1000;
+
 export interface StopOptions {
   /** Ms until attempts are ended and their jobs given back; null: as long as they take. */
   readonly grace: number | null;
   readonly now: boolean;
-  /** Called with the ids of the jobs waited for, whenever they change. */
-  readonly onWaiting: (jobs: readonly string[]) => void;
+  /**
+   * Called with what is waited for, whenever that changes: ids of jobs, or where none runs
+   * any more the names of workers.
+   */
+  readonly onWaiting: (waitedFor: readonly string[]) => void;
   /** Recovers what dies meanwhile: nobody else may be left to do it. */
   readonly reaper?: Reaper;
   readonly signal?: AbortSignal;
@@ -42,7 +48,8 @@ export async function stopWorkers(queue: Queue, env: Env, options: StopOptions):
     const living = onlyLiving(queue.store, env, await recorded(queue));
     if (living.workers.length === 0 && living.supervisors.length === 0) return 0;
     await stopLiving(queue, env, options);
-    const orphaned = (await recorded(queue)).workers.filter((worker) => worker.jobs.length > 0);
+    const { workers } = onlyAsked(await recorded(queue));
+    const orphaned = workers.filter((worker) => worker.jobs.length > 0);
     if (orphaned.length > 0) throw notRecorded(orphaned);
     return living.workers.length;
   } finally {
@@ -76,7 +83,7 @@ async function stopLiving(queue: Queue, env: Env, options: StopOptions): Promise
   }
 }
 
-/** Until all have ended, and those that died are recovered if there is somebody to do it. */
+/** Until all asked have ended, and who died is recovered if there is somebody to do it. */
 async function waitForEnd(
   queue: Queue,
   env: Env,
@@ -84,17 +91,22 @@ async function waitForEnd(
   timeout: number | null,
 ): Promise<Left> {
   let shown = '';
+  const begun = env.boot();
   return await queue.until(
     async () => {
-      const left = await recorded(queue);
+      const left = onlyAsked(await recorded(queue));
       const living = onlyLiving(queue.store, env, left);
       return reaper === undefined ? living : { ...living, workers: left.workers };
     },
     ({ workers, supervisors }) => {
       const jobs = workers.flatMap((worker) => worker.jobs);
-      if (jobs.length > 0 && jobs.join() !== shown) {
-        shown = jobs.join();
-        onWaiting(jobs);
+      // One that runs nothing stops within milliseconds; where it does not, it is named.
+      const late = env.boot() - begun > SLOW_MS;
+      const names = workers.map((worker) => worker.name);
+      const waitedFor = jobs.length > 0 || !late ? jobs : names;
+      if (waitedFor.length > 0 && waitedFor.join() !== shown) {
+        shown = waitedFor.join();
+        onWaiting(waitedFor);
       }
       return workers.length === 0 && supervisors.length === 0;
     },
@@ -105,6 +117,14 @@ async function waitForEnd(
 /** All whose record has not ended, the dead included. */
 async function recorded({ store }: Queue): Promise<Left> {
   return { workers: await store.workers(), supervisors: await store.supervisors() };
+}
+
+/** Without those that were started after the request: they are to go on. */
+function onlyAsked({ workers, supervisors }: Left): Left {
+  return {
+    workers: workers.filter(({ stop }) => stop !== null),
+    supervisors: supervisors.filter(({ stop }) => stop !== null),
+  };
 }
 
 function onlyLiving(store: Store, env: Env, { workers, supervisors }: Left): Left {

@@ -4,10 +4,10 @@
 
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import type { Env } from '../env.ts';
-import { EXIT_CODE_OF, messageOf } from '../errors.ts';
-import { identityOf } from '../platform/identity.ts';
-import type { ProcessIdentity, Store } from '../store/store.ts';
+import { type Env, pause } from '../env.ts';
+import { EXIT_CODE_OF, messageOf, QueuectlError } from '../errors.ts';
+import { identityOf, type ProcessIdentity } from '../platform/identity.ts';
+import type { Store } from '../store/store.ts';
 import { Bell } from './bell.ts';
 import type { Log } from './log.ts';
 import type { Reaper } from './reaper.ts';
@@ -83,27 +83,25 @@ export class Supervisor {
   }
 
   async #poll(): Promise<void> {
-    while (await this.#sleep(POLL_MS)) this.#bell.ring();
+    while (await pause(this.#options.env, POLL_MS, this.#closing.signal)) this.#bell.ring();
   }
 
-  /** Was a stop asked for in the database? Passes it to workers that it missed. */
+  /** Was a stop asked for in the database? Its workers read it there themselves. */
   async #look(): Promise<void> {
     const { store, key, log } = this.#options;
     try {
+      await store.version();
       const supervisors = await store.supervisors();
       const asked = supervisors.find((supervisor) => supervisor.key === key)?.stop ?? null;
       if (asked === null) return;
       if (!this.#stopping) log('stopping: starts no more workers');
       this.#stopping = true;
-      // A worker that was starting when the request came was not registered yet.
-      const workers = await store.workers();
-      const missed = workers.filter((worker) => worker.supervisor === key && worker.stop === null);
-      if (missed.length > 0) {
-        const keys = missed.map((worker) => worker.key);
-        await store.requestStop({ workers: keys, supervisors: [], mode: asked, stopBy: null });
-      }
     } catch (error) {
       log(`could not look for a stop request: ${messageOf(error)}`);
+      if (!(error instanceof QueuectlError) || error.code !== 'replaced') return;
+      // Our workers find the same and end; others would make a new queue in its place.
+      this.#exitCode = STORAGE_DAMAGED;
+      this.#stopping = true;
     }
   }
 
@@ -174,16 +172,8 @@ export class Supervisor {
     const { env } = this.#options;
     const end = env.boot() + ms;
     while (!this.#stopping && env.boot() < end) {
-      if (!(await this.#sleep(Math.min(POLL_MS, end - env.boot())))) return;
-    }
-  }
-
-  async #sleep(ms: number): Promise<boolean> {
-    try {
-      await this.#options.env.sleep(ms, this.#closing.signal);
-      return true;
-    } catch {
-      return false;
+      const step = Math.min(POLL_MS, end - env.boot());
+      if (!(await pause(env, step, this.#closing.signal))) return;
     }
   }
 }

@@ -4,18 +4,16 @@
 
 import type { Settings } from '../config.ts';
 import { resolveSettings } from '../config.ts';
-import type { Env } from '../env.ts';
+import { type Env, pause } from '../env.ts';
 import { messageOf, QueuectlError } from '../errors.ts';
-import type { Attention, AttemptRef, Claimed, Ended, Store } from '../store/store.ts';
+import type { Attention, Claimed, Ended, Store } from '../store/store.ts';
 import { Bell } from './bell.ts';
+import { Leases, type Slot } from './lease.ts';
 import type { Log } from './log.ts';
-import type { AttemptEnd, EndCause, RunningAttempt, Runner } from './runner.ts';
+import type { AttemptEnd, EndCause, Runner } from './runner.ts';
 
 /** Watches are hints: everything is looked at this often all the same. */
 const POLL_MS = 1000;
-
-/** Renewals per lease: two may fail before anybody can call the lease expired. */
-export const RENEWALS_PER_LEASE = 3;
 
 /** Pause between two claims where more has become due than one of them can move. */
 const PROMOTE_PAUSE_MS = 10;
@@ -39,28 +37,27 @@ export interface WorkerOptions {
   readonly createRunner: (settings: () => Settings) => Runner;
 }
 
-interface Slot {
-  readonly job: Claimed;
-  readonly attempt: RunningAttempt;
-  /** False: somebody else may own the job by now, so how it ends is not ours to write. */
-  ours: boolean;
-}
-
 /** What the storage cannot recover from while we run: going on could only do harm. */
-const FATAL_CODES = new Set(['damaged', 'foreign', 'newer_schema', 'foreign_owner', 'internal']);
+const FATAL_CODES = new Set([
+  'damaged',
+  'foreign',
+  'replaced',
+  'newer_schema',
+  'foreign_owner',
+  'internal',
+]);
 
 export class Worker {
   readonly #options: WorkerOptions;
   readonly #bell = new Bell();
   readonly #slots = new Map<number, Slot>();
   readonly #closing = new AbortController();
-  /** Ended but not yet recorded. Their leases are still ours and still renewed. */
+  /** Ended but not yet recorded. */
   #ended: (Ended & { readonly job: Claimed })[] = [];
+  readonly #leases: Leases;
   #settings: Settings;
   /** As of the last look; null: look again, whatever it is now. */
   #version: number | null = null;
-  /** The shortest lease given since the last renewal. */
-  #shortestLease = Number.POSITIVE_INFINITY;
   /** A claim may find something. */
   #hungry = true;
   #stopping = false;
@@ -72,11 +69,24 @@ export class Worker {
   #stopBy: number | null = null;
   #alarm = new AbortController();
   #failure: QueuectlError | null = null;
+  /** What the storage refused last, while it does. */
+  #trouble: string | null = null;
   #storageLost = false;
 
   constructor(options: WorkerOptions) {
     this.#options = options;
     this.#settings = resolveSettings(new Map());
+    const { store, env, log, key } = options;
+    this.#leases = new Leases({
+      store,
+      env,
+      log,
+      worker: key,
+      lease: () => this.#settings.lease,
+      running: this.#slots,
+      ended: () => this.#ended.map(({ attempt }) => attempt),
+      onFailure: (error) => this.#storageFailed(error),
+    });
   }
 
   /**
@@ -92,7 +102,7 @@ export class Worker {
     try {
       // First the settings: the lease says how often to renew.
       await this.#look();
-      background.push(this.#pollLoop(), this.#renewLoop());
+      background.push(this.#pollLoop(), this.#leases.keep(this.#closing.signal));
       await store.workerReady(key);
       this.#bell.ring();
       while (!this.#isDone()) {
@@ -141,7 +151,7 @@ export class Worker {
       this.#watchClocks();
       // Under load others are about to end: one commit for them all (see GATHER_MS).
       if (this.#ended.length > 0 && this.#slots.size > this.#ended.length) {
-        await this.#sleep(GATHER_MS);
+        await pause(this.#options.env, GATHER_MS, this.#closing.signal);
       }
       const free = this.#stopping ? 0 : this.#options.concurrency - this.#slots.size;
       if (this.#ended.length > 0 || (free > 0 && this.#hungry)) await this.#turn(runner, free);
@@ -154,7 +164,9 @@ export class Worker {
   async #look(): Promise<void> {
     const { store, key } = this.#options;
     const version = await store.version();
-    if (version === this.#version && !this.#options.drain) return;
+    // Whether anything is left is asked for when nothing runs here any more.
+    const drained = this.#options.drain && this.#isIdle();
+    if (version === this.#version && !drained) return;
     const attention = await store.attend(key);
     this.#settings = resolveSettings(await store.settings());
     // Only now: had one of the reads failed, the next round must look again.
@@ -182,8 +194,11 @@ export class Worker {
       this.stop();
       this.#stopBy = attention.stopBy;
     }
-    const idle = this.#slots.size === 0 && this.#ended.length === 0;
-    if (this.#options.drain && idle && !attention.unfinished) this.#drained = true;
+    if (this.#options.drain && this.#isIdle() && !attention.unfinished) this.#drained = true;
+  }
+
+  #isIdle(): boolean {
+    return this.#slots.size === 0 && this.#ended.length === 0;
   }
 
   async #turn(runner: Runner, free: number): Promise<void> {
@@ -192,10 +207,12 @@ export class Worker {
     // A copy: while the write waits for its lock more may end, and that is for the next one.
     const ended = [...this.#ended];
     const begun = env.boot();
-    this.#shortestLease = Math.min(this.#shortestLease, lease);
+    this.#leases.given(lease);
     const turn = { worker: key, ended, backoff, slots: free, lease };
     const { recorded, claimed, nextDue } = await store.turn(turn);
     this.#ended = this.#ended.slice(ended.length);
+    if (this.#trouble !== null) this.#options.log('the storage takes writes again');
+    this.#trouble = null;
     for (const [index, { job, outcome }] of ended.entries()) {
       const result = recorded[index];
       if (result === undefined || result.stale) {
@@ -209,23 +226,18 @@ export class Worker {
     this.#hungry = claimed.length === free && free > 0;
     this.#nextDue = nextDue;
     const late = env.boot() - begun >= lease;
-    const lost = late && claimed.length > 0 ? await this.#renewLate(claimed) : [];
-    for (const job of claimed) if (!lost.includes(job.runToken)) this.#start(runner, job);
+    const ours = late && claimed.length > 0 ? await this.#confirm(claimed) : claimed;
+    for (const job of ours) this.#start(runner, job);
     this.#watchClocks();
     // Due, and still not claimed: it was not its turn to be moved yet, or is not for us.
     const more = nextDue !== null && nextDue <= env.now() && claimed.length < free;
     if (more) this.#setAlarm(PROMOTE_PAUSE_MS);
   }
 
-  /**
-   * Run tokens of those that are not ours any more. A worker that was stopped (SIGSTOP)
-   * between claim and start may have lost them: they would run beside another worker's.
-   */
-  async #renewLate(claimed: readonly Claimed[]): Promise<readonly number[]> {
-    const { store, key } = this.#options;
-    const { lease } = this.#settings;
+  /** Those of them that are still ours. */
+  async #confirm(claimed: readonly Claimed[]): Promise<readonly Claimed[]> {
     try {
-      return (await store.renew({ worker: key, attempts: claimed, lease })).lost;
+      return await this.#leases.confirm(claimed);
     } catch (error) {
       for (const job of claimed) this.#giveBack(job);
       throw error;
@@ -282,7 +294,9 @@ export class Worker {
     if (FATAL_CODES.has(failure.code)) {
       this.#storageLost = true;
       this.#fail(failure);
-    } else {
+    } else if (failure.message !== this.#trouble) {
+      // Once, not with every try: the log may be on the disk that is full.
+      this.#trouble = failure.message;
       this.#options.log(`${failure.message}; trying again`);
     }
   }
@@ -297,49 +311,11 @@ export class Worker {
 
   /** Looks at everything once a second, whether or not somebody seems to have committed. */
   async #pollLoop(): Promise<void> {
-    while (await this.#sleep(POLL_MS)) {
+    while (await pause(this.#options.env, POLL_MS, this.#closing.signal)) {
       // The version does not tell what our own connection has written: the reaper's work.
       this.#version = null;
       this.#bell.ring();
     }
-  }
-
-  /** Keeps the leases alive, and learns which are not. */
-  async #renewLoop(): Promise<void> {
-    const { store, env, key } = this.#options;
-    let renewed = env.boot();
-    while (!this.#closing.signal.aborted) {
-      const shortest = Math.min(this.#shortestLease, this.#settings.lease);
-      const wait = renewed + shortest / RENEWALS_PER_LEASE - env.boot();
-      if (wait > 0) {
-        // In steps: the lease may be changed meanwhile.
-        await this.#sleep(Math.min(wait, POLL_MS));
-        continue;
-      }
-      renewed = env.boot();
-      const { lease } = this.#settings;
-      this.#shortestLease = lease;
-      try {
-        const { lost } = await store.renew({ worker: key, attempts: this.#owned(), lease });
-        for (const runToken of lost) this.#loseLease(runToken);
-      } catch (error) {
-        this.#shortestLease = Math.min(this.#shortestLease, shortest);
-        this.#storageFailed(error);
-      }
-    }
-  }
-
-  #owned(): AttemptRef[] {
-    const running = [...this.#slots.values()].filter((slot) => slot.ours);
-    return [...running.map((slot) => slot.job), ...this.#ended.map((ended) => ended.attempt)];
-  }
-
-  #loseLease(runToken: number): void {
-    const slot = this.#slots.get(runToken);
-    if (slot === undefined) return; // recorded between the look and the answer
-    this.#options.log(`${slot.job.id}: lost the lease of attempt ${slot.job.number}; ending it`);
-    slot.ours = false;
-    slot.attempt.end('lost');
   }
 
   /**
@@ -370,20 +346,14 @@ export class Worker {
     this.#alarm.abort();
     this.#alarm = new AbortController();
     this.#options.env.sleep(ms, this.#alarm.signal).then(
-      () => this.#bell.ring(),
+      () => {
+        // Here and not in the next round only: that may be waiting for the write lock.
+        this.#watchClocks();
+        this.#bell.ring();
+      },
       () => {
         // A later look has set another one.
       },
     );
-  }
-
-  /** False when the worker closed before the time was over. */
-  async #sleep(ms: number): Promise<boolean> {
-    try {
-      await this.#options.env.sleep(ms, this.#closing.signal);
-      return true;
-    } catch {
-      return false;
-    }
   }
 }

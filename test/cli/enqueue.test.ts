@@ -106,11 +106,9 @@ test('names that objects already have are names like any other', async (t) => {
   const text = await cli.ok(['show', 'constructor', '--json']);
   assert.match(text, /"env": \{\s*"__proto__": "1"\s*\}/);
   assert.match(text, /"tags": \{\s*"__proto__": "2"\s*\}/);
-  assert.equal(await cli.ok(['list', '--tag', '__proto__=2', '--quiet']).then(lines), 2);
+  assert.equal(await cli.ok(['list', '--tag', '__proto__=2', '--quiet']), 'constructor\n');
   await cli.refused(['show', '__proto__'], 3);
 });
-
-const lines = (text: string): number => text.split('\n').length - 1;
 
 test('a time without a zone is local and is echoed back with its zone', async (t) => {
   const cli = box(t);

@@ -79,36 +79,6 @@ placeTest('all its files are 0600, whatever the umask', async (place) => {
   }
 });
 
-placeTest('a link planted for the wake file is not followed to make one', async (place) => {
-  const target = join(place.directory, 'target');
-  await symlink(target, place.wakeFile);
-  const store = await place.open();
-  await store.enqueue([plainJob()]);
-  await assert.rejects(stat(target), { code: 'ENOENT' });
-});
-
-placeTest('a wake file that somebody removed is made again, and rings again', async (place) => {
-  const store = await place.open();
-  let rings = 0;
-  const watch = store.watch(() => (rings += 1));
-  try {
-    await rm(place.wakeFile);
-    const peer = await place.peer();
-    await peer.open();
-    for (const id of names('j', 50)) {
-      const before = rings;
-      await peer.call('enqueue', [plainJob({ id })]);
-      await systemEnv.sleep(10);
-      if (rings > before) break;
-      assert.notEqual(id, 'j49', 'no ring after 50 commits');
-    }
-    const { mode } = await lstat(place.wakeFile);
-    assert.equal((mode & 0o777).toString(8), '600');
-  } finally {
-    watch.close();
-  }
-});
-
 /** A database that is ours and has no schema yet, as an older version would have left it. */
 function makeOlder(place: Place): DatabaseSync {
   const handle = place.handle();

@@ -213,6 +213,17 @@ placeTest('what runs is read from the partial index', async (place) => {
   has(ofAll, 'SCAN attempt USING INDEX attempt_running');
 });
 
+placeTest('the dead of one queue are found without reading those of others', async (place) => {
+  const plans = await plansOf(place, async (store) => {
+    const step = { after: 0, upTo: 1e6, limit: 1, before: null };
+    await store.purgeDead({ ...step, queue: 'default' });
+    await store.purgeDead({ ...step, queue: null });
+  });
+  const steps = planOf(plans, 'WHERE name = ?)\n       AND key > ?');
+  has(steps, 'INDEX job_by_queue (queue=? AND state=? AND rowid>? AND rowid<?)');
+  assertNoScan(plans);
+});
+
 placeTest('counts and rates touch no job', async (place) => {
   await place.make([{ id: 'j' }, { id: 'later', delay: 1e6 }]);
   const plans = await plansOf(place, async (store) => {

@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import { QueuectlError, type ErrorCode } from '../../src/errors.ts';
 import type { Outcome, State } from '../../src/job.ts';
-import type { ListQuery, ProcessIdentity, Recorded } from '../../src/store/store.ts';
+import type { ProcessIdentity } from '../../src/platform/identity.ts';
+import type { ListQuery, Recorded } from '../../src/store/store.ts';
 import { HOUR, MINUTE } from './env.ts';
 
 export const SUCCESS: Outcome = { kind: 'exited', code: 0 };

@@ -50,6 +50,7 @@ export function fakeContext(options: FakeOptions = {}): FakeContext {
     stdin,
     stdout: output('out'),
     stderr: output('err'),
+    hasReader: () => Promise.resolve(true),
     now: () => options.now ?? NOW,
     interrupted: () => new AbortController().signal,
     said,

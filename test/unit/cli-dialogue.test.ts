@@ -1,8 +1,12 @@
 // Questions, progress and hints: what is said to a person besides the answer.
 
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { ask, mustBeAsked } from '../../src/cli/ask.ts';
+import { enqueueMany } from '../../src/cli/bulk.ts';
 import { Io } from '../../src/cli/io.ts';
 import { Progress } from '../../src/cli/progress.ts';
 import { unservedHint } from '../../src/cli/serving.ts';
@@ -89,4 +93,21 @@ test('the hint names the queues that nobody serves', () => {
     unservedHint([worker(['a'])], ['a', 'b', 'c', 'b']),
     'no worker serves the queues b and c; start one with: queuectl worker start --queue b --queue c',
   );
+});
+
+test('a stream that fails over a line waits for no other', async (t) => {
+  const home = mkdtempSync(join(tmpdir(), 'queuectl-stream-'));
+  t.after(() => rmSync(home, { recursive: true }));
+  const { io, context } = ioOf({ env: { QUEUECTL_HOME: home }, cwd: home });
+  let reads = 0;
+  context.stdin.read = () => {
+    reads += 1;
+    const lines = new TextEncoder().encode('{"id": "a", "command": "true"}\n{bad\n');
+    // Whoever asks again would wait until somebody writes, and so would its process.
+    return reads === 1 ? Promise.resolve(lines) : Promise.withResolvers<never>().promise;
+  };
+  const flags = { 'if-absent': false, 'skip-invalid': false, stream: true };
+  await assert.rejects(enqueueMany('-', flags, io), /^QueuectlError: line 2: malformed JSON/);
+  assert.equal(reads, 1);
+  assert.match(context.said.out, /^Enqueued a /);
 });

@@ -10,8 +10,8 @@ test('a job: the seven fields of the seed first, then the others, none missing',
   assert.equal(
     Object.keys(jobJson(JOB)).join(),
     'id,command,state,attempts,max_retries,created_at,updated_at,queue,priority,run_at,' +
-      'started_at,finished_at,timeout,exit_code,error,worker,tags,cwd,args,env,env_from,stdin,' +
-      'after,cancel_requested,outcome,signal',
+      'started_at,finished_at,timeout,exit_code,error,worker,tags,cwd,after,args,env,env_from,' +
+      'stdin,cancel_requested,outcome,signal',
   );
   assert.deepEqual(jobJson(JOB), {
     id: 'a',
@@ -28,7 +28,7 @@ test('a job: the seven fields of the seed first, then the others, none missing',
     finished_at: '2026-11-25T09:00:02.000Z',
     timeout: 1.5,
     exit_code: 9,
-    error: null,
+    error: 'exit code 9',
     worker: 'w3',
     tags: {},
     cwd: '/work',

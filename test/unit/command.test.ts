@@ -15,11 +15,15 @@ interface FixtureEnd {
   readonly output: string;
 }
 
-/** Runs the fixture under this runtime; `wrap` gets its command line as `"$@"`. */
-function runFixture(wrap: string, command: string, nofile = '-'): FixtureEnd[] {
-  const args = ['-c', wrap, 'sh', process.execPath, FIXTURE, command, nofile];
+/**
+ * Runs the fixture under this runtime; `wrap` gets its command line as `"$@"`. In
+ * `directory` it leaves its files when it does not get to its end.
+ */
+function runFixture(directory: string, wrap: string, command: string): FixtureEnd[] {
+  const args = ['-c', wrap, 'sh', process.execPath, FIXTURE, command];
   const output = execFileSync('/bin/sh', args, {
     encoding: 'utf8',
+    env: { ...process.env, TMPDIR: directory },
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   return JSON.parse(output.slice(output.indexOf('[{'))) as FixtureEnd[];
@@ -236,8 +240,9 @@ test('attempts leave no descriptor behind', linuxOnly, async (t) => {
   assert.ok(readdirSync('/proc/self/fd').length <= before);
 });
 
-test('no signal is ignored or blocked, however the worker was started', linuxOnly, () => {
+test('no signal is ignored or blocked, however the worker was started', linuxOnly, (t) => {
   const [end] = runFixture(
+    tempDirectory(t),
     `trap '' PIPE HUP INT TERM CHLD; exec "$@"`,
     'grep -E "Sig(Ign|Blk)" /proc/self/status; yes | head -1',
   );
@@ -253,7 +258,7 @@ test('a command has no terminal, in a session of its own', linuxOnly, (t) => {
     script -qec ${wrapped} /dev/null < /dev/null`;
   const command =
     'test -t 0 || test -t 1 || test -t 2 || echo no tty; (: < /dev/tty) 2>&1 || echo no /dev/tty';
-  const [end] = runFixture(wrap, command);
+  const [end] = runFixture(directory, wrap, command);
   assert.match(end?.output ?? '', /^no tty\n(.*\n)?no \/dev\/tty\n$/);
 });
 
@@ -273,13 +278,14 @@ test('the limit on open files is the one asked for', bunOnly, async (t) => {
   assert.equal((await few.run('ulimit -Sn')).stdout, `${before}\n`);
 });
 
-test('no descriptors left: given back, and nothing runs', linuxOnly, () => {
+test('no descriptors left: given back, and nothing runs', linuxOnly, (t) => {
+  const directory = tempDirectory(t);
   // Enough for the runtime itself, not for an attempt; found by trying.
   const seen = new Set<string>();
   for (let limit = BUN ? 4 : 16; limit < 60 && seen.size < 2; limit += 1) {
     let ends: FixtureEnd[];
     try {
-      ends = runFixture(`ulimit -n ${limit}; exec "$@"`, 'echo ran');
+      ends = runFixture(directory, `ulimit -n ${limit}; exec "$@"`, 'echo ran');
     } catch {
       continue; // the runtime did not even start
     }

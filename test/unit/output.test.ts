@@ -17,7 +17,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { StreamName } from '../../src/platform/spawn.ts';
+import type { StreamName } from '../../src/platform/starter.ts';
 import type { LogChunk, LogPosition } from '../../src/worker/log-reader.ts';
 import { createLogStore, type LogStore } from '../../src/worker/output.ts';
 import { harness, linuxOnly, tempDirectory, textOf } from './command-support.ts';

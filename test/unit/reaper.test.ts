@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { selfIdentity } from '../../src/platform/identity.ts';
-import type { Claimed, ProcessIdentity, Store } from '../../src/store/store.ts';
+import { type ProcessIdentity, selfIdentity } from '../../src/platform/identity.ts';
+import type { Claimed, Store } from '../../src/store/store.ts';
 import type { Leftovers } from '../../src/worker/leftovers.ts';
 import { Reaper } from '../../src/worker/reaper.ts';
 import {

@@ -183,6 +183,20 @@ test('what died before is recovered too, and counts for nothing', async (t) => {
   assert.equal((await jobOf(world, id)).state, 'failed');
 });
 
+test('who was started after the request is neither waited for nor killed', async (t) => {
+  const world = await createWorld(t);
+  const asked = await busyWorker(world);
+  const { result } = await stop(world, { now: true });
+  const later = await busyWorker(world);
+  const { identity } = await livingProcess(world);
+  await world.client.registerSupervisor({ identity, count: 1 });
+  await asked.finish();
+  await world.env.advance(1000);
+  assert.equal(result(), 1);
+  assert.equal((await world.client.attend(later.key)).stop, null);
+  assert.equal((await jobOf(world, later.job.id)).state, 'processing');
+});
+
 test('it waits for supervisors as well', async (t) => {
   const world = await createWorld(t);
   const { identity } = await livingProcess(world);

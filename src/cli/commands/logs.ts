@@ -57,6 +57,7 @@ export const command = defineCommand({
         ...wantedStreams(flags),
         lines,
         attempt,
+        hasReader: () => io.context.hasReader(),
         onAttempt: (number) => io.note(`queuectl: attempt ${number} of ${visible(job.id)}`),
       }));
       await show(views, opened, flags.follow, signal);

@@ -46,6 +46,10 @@ async function printStatus(status: Status, io: Io): Promise<void> {
 }
 
 function hintFor({ stats, workers }: Status): string | null {
+  const running = stats.counts.some(({ state }) => state === 'processing');
+  if (running && workers.length === 0) {
+    return 'the worker of what runs has died; to recover it: queuectl worker start';
+  }
   const waiting = stats.counts.filter(({ state }) => state === 'pending' || state === 'failed');
   return unservedHint(
     workers,

@@ -44,7 +44,9 @@ export const command = defineCommand({
       io,
       async ({ queue, location }) =>
         await stopWorkers(queue, systemEnv, {
-          reaper: createReaper({ env: systemEnv, location }, queue.store, (line) => io.note(line)),
+          reaper: createReaper({ env: systemEnv, location }, queue.store, (line) =>
+            io.note(visible(line)),
+          ),
           grace,
           now: flags.now,
           signal,

@@ -125,16 +125,16 @@ function firstInLine(db: Connection, lanes: readonly number[], limit: number): H
   return heads.slice(0, limit);
 }
 
+const SELECT_WAITING = `
+  SELECT ${STANDING}, job.id, job.kind, job.command, job.spec, place.cwd, place.path,
+    queue.name AS queue_name, job.timeout, job.attempts, job.last_attempt, job.max_retries
+  FROM job
+  JOIN place ON place.key = job.place
+  JOIN queue ON queue.key = job.queue
+  WHERE job.key = ?`;
+
 function take(db: Connection, key: number, request: ClaimRequest): Claimed | null {
-  const job = db.get<JobRow>(
-    `SELECT ${STANDING}, job.id, job.kind, job.command, job.spec, place.cwd, place.path,
-       queue.name AS queue_name, job.timeout, job.attempts, job.last_attempt, job.max_retries
-     FROM job
-     JOIN place ON place.key = job.place
-     JOIN queue ON queue.key = job.queue
-     WHERE job.key = ?`,
-    key,
-  );
+  const job = db.get<JobRow>(SELECT_WAITING, key);
   if (job === undefined) return null;
   removeWaiting(db, job);
   // It was due when it was promoted, but the clock has been set back since.

@@ -41,11 +41,14 @@ export class Connection {
   readonly #path: string;
   readonly #options: ConnectionOptions;
   readonly #statements = new Map<string, StatementSync>();
+  /** Which file was opened. */
+  readonly #file: Pick<Stats, 'dev' | 'ino'>;
   #closed = false;
 
-  private constructor(db: DatabaseSync, path: string, options: ConnectionOptions) {
+  private constructor(db: DatabaseSync, path: string, file: Stats, options: ConnectionOptions) {
     this.#db = db;
     this.#path = path;
+    this.#file = file;
     this.#options = options;
   }
 
@@ -53,10 +56,10 @@ export class Connection {
   static async open(path: string, options: ConnectionOptions): Promise<Connection> {
     try {
       if (statOf(path) === null) createDatabase(path, options.env.newId());
-      refuseWhatIsNotOurs(path);
+      const file = refuseWhatIsNotOurs(path);
       const db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
       try {
-        const connection = new Connection(db, path, options);
+        const connection = new Connection(db, path, file, options);
         await connection.#prepareForUse();
         return connection;
       } catch (error) {
@@ -174,24 +177,34 @@ export class Connection {
     }
   }
 
-  /** Changes whenever another connection has committed. */
-  version(): number {
-    try {
+  /**
+   * Changes whenever another connection has committed. Whoever polls it also learns with
+   * `replaced` that the file is not the one it has open any more: it would go on working
+   * on a queue that nobody else can find.
+   */
+  version(): Promise<number> {
+    return this.#retry(() => {
+      const file = statOf(this.#path);
+      if (file?.ino !== this.#file.ino || file.dev !== this.#file.dev) {
+        throw new QueuectlError('replaced', `${this.#path} was deleted, moved or replaced`, {
+          hint: 'what this process did since went with it; start again where the database is',
+        });
+      }
       return this.get<{ data_version: number }>('PRAGMA data_version')?.data_version ?? 0;
-    } catch (error) {
-      throw explain(error, this.#path);
-    }
+    });
   }
 
   async #retry<T>(body: () => T): Promise<T> {
     const { env, patience, onWait } = this.#options;
-    const begun = env.boot();
+    /** Boot clock; null until the lock was refused for the first time. */
+    let begun: number | null = null;
     let noticed = false;
     for (;;) {
       try {
         return body();
       } catch (error) {
         if (!isBusy(error)) throw explain(error, this.#path);
+        begun ??= env.boot();
         const waited = env.boot() - begun;
         if (waited >= patience) {
           throw new QueuectlError(
@@ -230,9 +243,8 @@ function statOf(path: string): Stats | null {
 }
 
 /** SQLite would open an empty file as an empty database and a directory as an I/O error. */
-function refuseWhatIsNotOurs(path: string): void {
-  const stat = statOf(path);
-  if (stat === null) return;
+function refuseWhatIsNotOurs(path: string): Stats {
+  const stat = lstatSync(path);
   if (stat.isSymbolicLink() || !stat.isFile()) {
     throw new QueuectlError('foreign', `${path} is not a regular file`, {
       hint: 'give the path of the database itself with --db',
@@ -249,14 +261,14 @@ function refuseWhatIsNotOurs(path: string): void {
       hint: 'restore it from a backup; move the file away to begin with an empty queue',
     });
   }
-  const magic = Buffer.alloc(16);
+  const magic = new Uint8Array(16);
   const fd = openSync(path, 'r');
   try {
     readSync(fd, magic, 0, 16, 0);
   } finally {
     closeSync(fd);
   }
-  if (magic.toString('latin1') !== 'SQLite format 3\0') {
+  if (new TextDecoder('latin1').decode(magic) !== 'SQLite format 3\0') {
     throw new QueuectlError(
       'foreign',
       `${path} is not a SQLite database, or its beginning is destroyed`,
@@ -265,6 +277,7 @@ function refuseWhatIsNotOurs(path: string): void {
       },
     );
   }
+  return stat;
 }
 
 export function isSafeVersion(version: string): boolean {

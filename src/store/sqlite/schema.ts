@@ -58,6 +58,8 @@ CREATE TABLE job (
 -- both give the newest jobs of a state without sorting.
 CREATE INDEX job_by_state ON job (state);
 CREATE INDEX job_by_queue ON job (queue, state);
+-- For 'dlq list', which shows the latest to die first. Jobs that are not dead pay nothing.
+CREATE INDEX job_dead ON job (state, updated_at) WHERE state = 'dead';
 
 -- Jobs that a claim may take now. Narrow, and ordered as claims take them. A lane is what
 -- shares one fate in a claim: a queue today (lane = queue.key), a queue and its limits

@@ -80,7 +80,9 @@ export function list(db: Connection, query: ListQuery): Page {
   // them lazily, where `state IN (…)` would collect and sort all that match.
   const branches = states.map((state, index) => {
     const where = [...conditions];
-    if (state !== null) {
+    // In so many words: an index of some jobs is not used for what a parameter may ask.
+    if (state === 'dead') where.push("state = 'dead'");
+    else if (state !== null) {
       where.push(`state = :state${index}`);
       parameters[`state${index}`] = state;
     }

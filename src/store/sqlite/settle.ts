@@ -64,18 +64,16 @@ interface OwnedJob extends Standing {
   readonly cancel_requested: number | null;
 }
 
+const SELECT_OWNED = `
+  SELECT ${STANDING}, job.attempts, job.max_retries, attempt.cancel_requested
+  FROM attempt JOIN job ON job.key = attempt.job
+  WHERE attempt.job = ? AND attempt.number = ? AND attempt.run_token = ?
+    AND attempt.finished_at IS NULL
+    AND job.state = 'processing'`;
+
 function finish(db: Connection, now: number, end: Finish): Recorded {
   const { key, number, runToken } = end.attempt;
-  const job = db.get<OwnedJob>(
-    `SELECT ${STANDING}, job.attempts, job.max_retries, attempt.cancel_requested
-     FROM attempt JOIN job ON job.key = attempt.job
-     WHERE attempt.job = ? AND attempt.number = ? AND attempt.run_token = ?
-       AND attempt.finished_at IS NULL
-       AND job.state = 'processing'`,
-    key,
-    number,
-    runToken,
-  );
+  const job = db.get<OwnedJob>(SELECT_OWNED, key, number, runToken);
   if (job === undefined) return { stale: true };
 
   const settled = settle(end.outcome, {

@@ -221,7 +221,7 @@ class SqliteStore implements Store {
   }
 
   // Async, so that it rejects like all others where it would throw.
-  async version(): Promise<number> {
+  version(): Promise<number> {
     return this.#db.version();
   }
 

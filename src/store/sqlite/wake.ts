@@ -40,15 +40,19 @@ export function touchWakeFile(path: string, now: number): void {
 /** Calls `listener` at each touch and once more a little later. */
 export function watchWakeFile(path: string, env: Env, listener: () => void): Watch {
   const closed = new AbortController();
-  let secondLook = false;
+  let waiting = false;
+  let again = false;
   const look = (): void => {
     listener();
-    if (secondLook) return;
-    secondLook = true;
+    // One that comes while a second look is due may hide the next: it gets its own.
+    again = waiting;
+    if (waiting) return;
+    waiting = true;
     env.sleep(SECOND_LOOK_MS, closed.signal).then(
       () => {
-        secondLook = false;
-        listener();
+        waiting = false;
+        if (again) look();
+        else listener();
       },
       () => {
         // Closed meanwhile: nobody listens any more.

@@ -5,7 +5,6 @@ import type {
   Attention,
   NewSupervisor,
   NewWorker,
-  ProcessIdentity,
   Renewal,
   RunningAttempt,
   StopMode,
@@ -14,6 +13,7 @@ import type {
   WorkerRecord,
 } from '../store.ts';
 import { resolveSettings } from '../../config.ts';
+import type { ProcessIdentity } from '../../platform/identity.ts';
 import { servedLanes } from './claim.ts';
 import type { Connection } from './connection.ts';
 import { workerName } from './rows.ts';

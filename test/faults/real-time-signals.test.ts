@@ -1,0 +1,42 @@
+// Fault 52: real-time signals, core dumps and exit codes above 128 are told apart, and
+// never read as success.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { crew } from '../fixtures/crew.ts';
+
+const ENDS = [
+  // 34 is SIGRTMIN as programs see it; the two below it belong to the C library.
+  ['kill -s 34 $$', 'signaled', null, 'SIGRTMIN', 162],
+  ['kill -s 35 $$', 'signaled', null, 'SIGRTMIN+1', 163],
+  ['kill -s 64 $$', 'signaled', null, 'SIGRTMIN+30', 192],
+  ['kill -KILL $$', 'signaled', null, 'SIGKILL', 137],
+  ['kill -TERM $$', 'signaled', null, 'SIGTERM', 143],
+  ['kill -PIPE $$', 'signaled', null, 'SIGPIPE', 141],
+  // Dumps core where it may.
+  ['ulimit -c 0; kill -SEGV $$', 'signaled', null, 'SIGSEGV', 139],
+  ['ulimit -c unlimited; kill -ABRT $$', 'signaled', null, 'SIGABRT', 134],
+  ['exit 163', 'exited', 163, null, 163],
+  ['exit 137', 'exited', 137, null, 137],
+  ['exit 255', 'exited', 255, null, 255],
+  // What the shell says of a child that a signal ended is an exit code.
+  ["sh -c 'kill -s 35 $$'; exit $?", 'exited', 163, null, 163],
+] as const;
+
+test('every end is what it was', async (t) => {
+  const queue = crew(t);
+  await queue.begin('--concurrency', '4');
+  for (const [i, [command]] of ENDS.entries()) {
+    await queue.enqueue(`job${i}`, command, { max_retries: 0 });
+  }
+  for (const [i, [command, outcome, exitCode, signal, answer]] of ENDS.entries()) {
+    const job = await queue.finished(`job${i}`);
+    assert.deepEqual(
+      [job.state, job.outcome, job.exit_code, job.signal],
+      ['dead', outcome, exitCode, signal],
+      command,
+    );
+    const { code } = await queue.q(['wait', `job${i}`]);
+    assert.equal(code, answer, command);
+  }
+});
