@@ -1,7 +1,7 @@
 // How a database comes into being (guarantees 1 and 12).
 
 import assert from 'node:assert/strict';
-import { lstat, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { systemEnv } from '../../src/env.ts';
