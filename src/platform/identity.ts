@@ -3,7 +3,8 @@
 // pid is never taken for the process that had it before. Costs microseconds per question:
 // every worker asks twice a second about every other one.
 
-import { readFileSync, readlinkSync } from 'node:fs';
+import { openSync, readFileSync, readlinkSync, readSync } from 'node:fs';
+import { systemCode } from '../errors.ts';
 
 /** What tells one process from every other there has been: never a pid alone. */
 export interface ProcessIdentity {
@@ -25,8 +26,14 @@ const linux = process.platform === 'linux';
  */
 export function bootClock(): number {
   if (!linux) return Math.round(process.getBuiltinModule('node:os').uptime() * 1000);
-  return Math.round(Number.parseFloat(readFileSync('/proc/uptime', 'latin1')) * 1000);
+  // Kept open: a worker that has no descriptor left must still renew its leases.
+  uptimeFile ??= openSync('/proc/uptime', 'r');
+  const size = readSync(uptimeFile, uptimeText, 0, uptimeText.length, 0);
+  return Math.round(Number.parseFloat(uptimeText.toString('latin1', 0, size)) * 1000);
 }
+
+let uptimeFile: number | undefined;
+const uptimeText = Buffer.alloc(64);
 
 /** What the kernel tells about a process, as far as we need it. */
 export interface ProcessStat {
@@ -70,6 +77,9 @@ const START_TIME_FIELD = 22 - 3;
 export function isOver(stat: ProcessStat): boolean {
   return stat.state === 'Z' || stat.state === 'X' || stat.state === 'x';
 }
+
+/** ESRCH where it went away between open and read. */
+const NO_SUCH_PROCESS = new Set(['ENOENT', 'ESRCH']);
 
 interface Machine {
   readonly host: string;
@@ -124,7 +134,15 @@ export function liveness(identity: ProcessIdentity): 'alive' | 'gone' | 'unknown
   if (identity.bootId !== here.bootId) return 'gone';
   if (identity.pidNamespace !== here.pidNamespace) return 'unknown';
   if (!linux) return exists(identity.pid) ? 'alive' : 'gone';
-  const stat = readStat(identity.pid);
+  let line: string;
+  try {
+    line = readFileSync(`/proc/${identity.pid}/stat`, 'latin1');
+  } catch (error) {
+    // Without a descriptor left nobody can be seen, which makes nobody dead.
+    const gone = NO_SUCH_PROCESS.has(systemCode(error) ?? '');
+    return gone ? 'gone' : 'unknown';
+  }
+  const stat = parseStat(line);
   if (stat === null || isOver(stat)) return 'gone';
   return stat.startTime === identity.startTime ? 'alive' : 'gone';
 }

@@ -4,14 +4,15 @@
 
 import type { Env } from '../env.ts';
 import { killAndWait, markerOf, type Trace } from '../platform/processes.ts';
-import { readRoster, removeRoster } from './roster.ts';
+import { readRoster, readWorkerMarker, removeRoster } from './roster.ts';
 
 export interface Leftovers {
   /**
    * Kills all processes of these attempts of the worker, at once and without grace. True
-   * when none is left; false if some cannot be ended within a few seconds.
+   * when none is left; false if some cannot be ended within a few seconds. `died`: the
+   * worker is gone, so that what it was just starting is ended too.
    */
-  end(runTokens: readonly number[], workerName: string): Promise<boolean>;
+  end(runTokens: readonly number[], workerName: string, died: boolean): Promise<boolean>;
   /** Deletes what the worker had written down; nothing of it runs any more. */
   forget(workerName: string): void;
 }
@@ -25,7 +26,7 @@ export interface LeftoversOptions {
 
 export function createLeftovers({ env, databaseId, roster }: LeftoversOptions): Leftovers {
   return {
-    async end(runTokens, workerName) {
+    async end(runTokens, workerName, died) {
       const entries = readRoster(roster, workerName);
       const traces = runTokens.flatMap((runToken): Trace[] => {
         const marker = markerOf(databaseId, runToken);
@@ -33,6 +34,8 @@ export function createLeftovers({ env, databaseId, roster }: LeftoversOptions): 
         if (own.length === 0) return [{ marker, leader: null }];
         return own.map(({ leader }) => ({ marker, leader }));
       });
+      const worker = died ? readWorkerMarker(roster, workerName) : null;
+      if (worker !== null) traces.push({ marker: worker, leader: null });
       // Who outlived a leader proves that its group is not a stranger's.
       const known = traces.flatMap(({ leader }) => leader ?? []);
       return await killAndWait(traces, { known, sleep: (ms) => env.sleep(ms) });

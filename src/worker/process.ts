@@ -9,6 +9,7 @@ import type { Env } from '../env.ts';
 import { EXIT_CODE_OF, messageOf, QueuectlError } from '../errors.ts';
 import type { Location } from '../location.ts';
 import { selfIdentity } from '../platform/identity.ts';
+import { MARKER_NAME } from '../platform/processes.ts';
 import { openStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
 import { createCommandRunner } from './command.ts';
@@ -60,7 +61,7 @@ export async function runWorkerProcess(options: WorkerProcessOptions): Promise<n
     });
     openingLog(`is ${name}`);
     const log = logOf(name, options);
-    const roster = openRoster(location.roster, name);
+    const roster = openRoster(location.roster, name, options.environment[MARKER_NAME]);
     const worker = new Worker({
       store,
       env,
@@ -127,7 +128,8 @@ export async function runSupervisorProcess(options: SupervisorProcessOptions): P
       startWorker: () =>
         spawnSelf({
           args: ['__worker', '--supervisor', String(key), ...workerArguments(options)],
-          environment: options.environment,
+          // Never handed on to commands, which get one of their own; see readWorkerMarker.
+          environment: { ...options.environment, [MARKER_NAME]: `worker:${env.newId()}` },
           output: options.output,
         }),
     });

@@ -116,7 +116,7 @@ export class Reaper {
     // Read after it was seen gone: from then on it claims nothing more.
     const running = await store.running();
     const owned = running.filter((attempt) => attempt.worker === worker.key);
-    if (!(await this.#reapAll(owned, worker.name, reason))) return false;
+    if (!(await this.#reapAll(owned, worker.name, reason, true))) return false;
     await store.endWorker(worker.key, reason);
     leftovers.forget(worker.name);
     return true;
@@ -125,7 +125,7 @@ export class Reaper {
   /** What is left of workers whose record somebody ended before their attempts. */
   async #reapOrphans(attempts: readonly RunningAttempt[]): Promise<void> {
     for (const attempt of attempts) {
-      await this.#reapAll([attempt], attempt.workerName, `worker ${attempt.workerName} died`);
+      await this.#reapAll([attempt], attempt.workerName, `worker ${attempt.workerName} died`, true);
     }
   }
 
@@ -140,10 +140,11 @@ export class Reaper {
     attempts: readonly RunningAttempt[],
     workerName: string,
     reason: string,
+    died: boolean,
   ): Promise<boolean> {
     if (attempts.length === 0) return true;
     const { store, env, log } = this.#options;
-    const ended = await this.#endProcesses(attempts, workerName);
+    const ended = await this.#endProcesses(attempts, workerName, died);
     if (ended.length < attempts.length) {
       log(`${reason}, but processes of its attempts cannot be ended; trying again`);
     }
@@ -162,13 +163,14 @@ export class Reaper {
   async #endProcesses(
     attempts: readonly RunningAttempt[],
     workerName: string,
+    died: boolean,
   ): Promise<readonly RunningAttempt[]> {
     const { leftovers } = this.#options;
     const tokens = attempts.map((attempt) => attempt.runToken);
-    if (await leftovers.end(tokens, workerName)) return attempts;
+    if (await leftovers.end(tokens, workerName, died)) return attempts;
     if (attempts.length === 1) return [];
     // One that hangs in the kernel must not hold up the others.
-    const gone = await Promise.all(tokens.map((token) => leftovers.end([token], workerName)));
+    const gone = await Promise.all(tokens.map((token) => leftovers.end([token], workerName, died)));
     return attempts.filter((_, index) => gone[index] === true);
   }
 
@@ -202,7 +204,7 @@ export class Reaper {
         await store.endWorker(of.key, 'was not heard of any more');
       } else if (await this.#isUnrenewed(of)) {
         const reason = `worker ${of.workerName} did not renew its lease`;
-        await this.#reapAll([of], of.workerName, reason);
+        await this.#reapAll([of], of.workerName, reason, false);
       }
     }
   }

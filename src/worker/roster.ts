@@ -40,8 +40,11 @@ const FREE_LINE = `${' '.repeat(LINE_BYTES - 1)}\n`;
 const ROSTER_FILE =
   constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | (constants.O_NOFOLLOW ?? 0);
 
-/** Makes the roster of the worker `name` in `directory`, which is made if need be. */
-export function openRoster(directory: string, name: string): Roster {
+/**
+ * Makes the roster of the worker `name` in `directory`, which is made if need be. `marker`
+ * is the worker's own: see readWorkerMarker.
+ */
+export function openRoster(directory: string, name: string, marker?: string): Roster {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const path = join(directory, name);
   let fd: number | null = openSync(path, ROSTER_FILE, 0o600);
@@ -56,6 +59,8 @@ export function openRoster(directory: string, name: string): Roster {
       // A full disk must not fail a job; the marker still finds its processes.
     }
   };
+
+  if (marker !== undefined) writeLine(slots++, `${`worker ${marker}`.padEnd(LINE_BYTES - 1)}\n`);
 
   return {
     add({ runToken, leader }) {
@@ -76,15 +81,27 @@ export function openRoster(directory: string, name: string): Roster {
   };
 }
 
-/** What the worker `name` ran when it last wrote; [] if it left nothing. Skips torn lines. */
-export function readRoster(directory: string, name: string): RosterEntry[] {
-  let text: string;
+function textOf(directory: string, name: string): string {
   try {
-    text = readFileSync(join(directory, name), 'latin1');
+    return readFileSync(join(directory, name), 'latin1');
   } catch (error) {
-    if (systemCode(error) === 'ENOENT') return [];
+    if (systemCode(error) === 'ENOENT') return '';
     throw error;
   }
+}
+
+/**
+ * The marker in the environment of the worker `name` itself, null if it has none. Once the
+ * worker is dead, who still carries it is a child that was killed between fork and exec of
+ * its command: it has the worker's environment still, and is about to start the command.
+ */
+export function readWorkerMarker(directory: string, name: string): string | null {
+  return /^worker (\S+) *$/m.exec(textOf(directory, name))?.[1] ?? null;
+}
+
+/** What the worker `name` ran when it last wrote; [] if it left nothing. Skips torn lines. */
+export function readRoster(directory: string, name: string): RosterEntry[] {
+  const text = textOf(directory, name);
   const entries: RosterEntry[] = [];
   for (const line of text.split('\n')) {
     // One that is cut off would be read with a number that is cut off.

@@ -225,9 +225,17 @@ export class Worker {
     }
     this.#hungry = claimed.length === free && free > 0;
     this.#nextDue = nextDue;
-    const late = env.boot() - begun >= lease;
-    const ours = late && claimed.length > 0 ? await this.#confirm(claimed) : claimed;
-    for (const job of ours) this.#start(runner, job);
+    let ours = claimed;
+    let sure = begun;
+    for (let job = ours[0]; job !== undefined; job = ours[0]) {
+      if (env.boot() - sure < lease) {
+        this.#start(runner, job);
+        ours = ours.slice(1);
+      } else {
+        sure = env.boot();
+        ours = await this.#confirm(ours);
+      }
+    }
     this.#watchClocks();
     // Due, and still not claimed: it was not its turn to be moved yet, or is not for us.
     const more = nextDue !== null && nextDue <= env.now() && claimed.length < free;

@@ -5,12 +5,13 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { StatementSync } from 'node:sqlite';
 import { setImmediate } from 'node:timers/promises';
 import { systemEnv } from '../../src/env.ts';
 import { QueuectlError } from '../../src/errors.ts';
 import { SECOND, TestEnv } from './env.ts';
 import { assertConsistent } from './invariants.ts';
-import { isRoot, Place, placeTest, plainJob } from './sqlite-place.ts';
+import { intercepting, isRoot, Place, placeTest, plainJob } from './sqlite-place.ts';
 import { query, refusal } from './values.ts';
 
 /** SQLite itself waits 5 ms before each of our waits, by a clock that we cannot step. */
@@ -105,6 +106,33 @@ placeTest('opening and looking wait for nobody who only writes', async (place) =
   place.handle().exec('BEGIN IMMEDIATE');
   const store = await place.open({ env: new PatientEnv(), patience: 0 });
   assert.equal((await store.find('j'))?.state, 'pending');
+});
+
+placeTest('a lock met at any step of opening is waited for', async (place) => {
+  await place.make([{ id: 'j' }]);
+  let [seen, busyAt] = [0, Number.POSITIVE_INFINITY];
+  const refuseOnce = (statement: StatementSync, sql: string): void => {
+    if (sql.includes('sqlite_version')) return; // asks no file
+    seen += 1;
+    if (seen !== busyAt) return;
+    statement.get = () => {
+      Reflect.deleteProperty(statement, 'get'); // the next call is SQLite's own again
+      throw Object.assign(new Error('database is locked'), { errcode: 5 });
+    };
+  };
+  const open = (): Promise<void> =>
+    intercepting(refuseOnce, async () => {
+      const store = await place.open();
+      assert.equal((await store.find('j'))?.state, 'pending');
+      await store.close();
+    });
+  await open();
+  const steps = seen;
+  assert.ok(steps >= 6, `${steps} steps`);
+  for (let step = 1; step <= steps; step += 1) {
+    [seen, busyAt] = [0, step];
+    await open();
+  }
 });
 
 placeTest('who waits for the lock blocks nothing else in its process', async (place) => {

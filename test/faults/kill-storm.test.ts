@@ -64,7 +64,7 @@ function jobOf(id: string, random: () => number): Record<string, unknown> {
   // In the foreground: what has cleared its environment and outlives its command is not
   // found where the worker dies before it could write it down, some milliseconds later.
   const cleared = kind > 0.4 && kind < 0.5 ? 'env -i ' : '';
-  const long = kind > 0.85 ? 'setsid sleep 2.5; ' : '';
+  const long = kind > 0.85 ? 'sleep 2.5; ' : '';
   return { id, command: spanned(`${first}${long}${cleared}sleep ${takes}`), max_retries: 8 };
 }
 

@@ -94,9 +94,10 @@ export class Connection {
       this.#db.exec('PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON');
       this.#db.exec(`PRAGMA synchronous = FULL; PRAGMA cache_size = -${CACHE_KIB}`);
     });
-    // Read back: a build or a file system that cannot do it must not go unnoticed.
-    const mode = this.#scalar('PRAGMA journal_mode');
-    const synchronous = this.#scalar('PRAGMA synchronous');
+    // Read back: a build or a file system that cannot do it must not go unnoticed. Each look
+    // may meet a lock: of who recovers the WAL, or closes the last connection but ours.
+    const mode = await this.#retry(() => this.#scalar('PRAGMA journal_mode'));
+    const synchronous = await this.#retry(() => this.#scalar('PRAGMA synchronous'));
     if (mode !== 'wal' || synchronous !== 2) {
       throw new QueuectlError(
         'unavailable',
@@ -104,9 +105,8 @@ export class Connection {
         { hint: 'keep the database on a local disk' },
       );
     }
-    if (Number(this.#scalar('PRAGMA user_version')) < SCHEMA_VERSION) {
-      await this.write(() => migrate(this.#db, this.#path));
-    }
+    const found = await this.#retry(() => this.#scalar('PRAGMA user_version'));
+    if (Number(found) < SCHEMA_VERSION) await this.write(() => migrate(this.#db, this.#path));
   }
 
   #scalar(sql: string): unknown {
