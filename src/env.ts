@@ -6,9 +6,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { bootClock } from './platform/identity.ts';
 
 export interface Env {
-  /** Wall clock, ms since 1970. Decides when a job is due; may jump either way. */
+  /** Wall clock, whole ms since 1970. Decides when a job is due; may jump either way. */
   now(): number;
-  /** Ms since this machine booted, sleep included. Judges leases; never jumps. */
+  /** Whole ms since this machine booted, sleep included. Judges leases; never jumps. */
   boot(): number;
   /** Uniform in [0, 1). */
   random(): number;

@@ -1,0 +1,2 @@
+// The floor of every start-up: a compiled program that does nothing.
+void 0;
