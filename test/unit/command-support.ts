@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
+import { test, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { systemEnv } from '../../src/env.ts';
 import { isOver, readStat } from '../../src/platform/identity.ts';
@@ -24,7 +24,13 @@ export const LINUX = process.platform === 'linux';
 /** For tests that need what only Linux has. */
 export const linuxOnly = LINUX ? {} : { skip: 'needs /proc' };
 
-export const bunOnly = BUN && LINUX ? {} : { skip: 'needs the real pipes of Bun on Linux' };
+/**
+ * For what only the executable's own runtime does. `npm test` runs these files under Bun
+ * and under Node; on Node there is no such behaviour to test (src/platform/node.ts).
+ */
+export function testOnBun(name: string, body: (t: TestContext) => Promise<void>): void {
+  if (BUN && LINUX) void test(name, body);
+}
 
 export function tempDirectory(t: TestContext): string {
   const directory = realpathSync(mkdtempSync(join(tmpdir(), 'queuectl-test-')));

@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
-import { BUN, bunOnly, harness, linuxOnly, tempDirectory } from './command-support.ts';
+import { BUN, harness, linuxOnly, tempDirectory, testOnBun } from './command-support.ts';
 
 const FIXTURE = resolve(import.meta.dirname, '../fixtures/run-command.ts');
 
@@ -189,7 +189,7 @@ test('stdin is empty, or the file named', async (t) => {
   assert.equal((await run({ spec: { stdin, args: ['cat'] } })).stdout, 'from a file');
 });
 
-test('/dev/stdout and /dev/stderr can be written to', bunOnly, async (t) => {
+testOnBun('/dev/stdout and /dev/stderr can be written to', async (t) => {
   const { run } = harness(t);
   const { stdout, stderr, outcome } = await run(
     'echo one > /dev/stderr; echo two | tee /dev/stderr; echo three > /dev/stdout',
@@ -262,7 +262,7 @@ test('a command has no terminal, in a session of its own', linuxOnly, (t) => {
   assert.match(end?.output ?? '', /^no tty\n(.*\n)?no \/dev\/tty\n$/);
 });
 
-test('the limit on open files is the one asked for', bunOnly, async (t) => {
+testOnBun('the limit on open files is the one asked for', async (t) => {
   const softLimit = (): string =>
     /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1] ?? '';
   const before = softLimit();

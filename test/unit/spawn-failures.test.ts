@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { BUN, type Harness, harness, linuxOnly } from './command-support.ts';
+import { harness, linuxOnly, testOnBun, type Harness } from './command-support.ts';
 
 async function failure(h: Harness, job: Parameters<Harness['run']>[0]): Promise<[number, string]> {
   const { outcome, logBytes, output } = await h.run(job);
@@ -118,18 +118,15 @@ test('working directories that are none', async (t) => {
   ]);
 });
 
-test(
-  'neither program nor script',
-  { skip: !BUN && 'execvp(3) under Node gives it to a shell' },
-  async (t) => {
-    const h = harness(t);
-    fill(h.directory);
-    assert.deepEqual(await failure(h, { spec: { args: ['./plain'] } }), [
-      126,
-      './plain: neither a program for this machine nor a script that begins with #!',
-    ]);
-  },
-);
+// execvp(3) under Node gives it to a shell.
+testOnBun('neither program nor script', async (t) => {
+  const h = harness(t);
+  fill(h.directory);
+  assert.deepEqual(await failure(h, { spec: { args: ['./plain'] } }), [
+    126,
+    './plain: neither a program for this machine nor a script that begins with #!',
+  ]);
+});
 
 test('too many arguments', linuxOnly, async (t) => {
   const h = harness(t);
