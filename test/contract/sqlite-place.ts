@@ -127,7 +127,7 @@ export function plainJob(job: Partial<NewJob> = {}): NewJob {
     kind: 'command',
     command: 'true',
     spec: {},
-    cwd: '/work',
+    cwd: '/srv',
     path: '/usr/bin:/bin',
     queue: 'default',
     priority: 0,

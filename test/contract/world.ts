@@ -127,7 +127,7 @@ export class World {
       kind: 'command',
       command: 'true',
       spec: {},
-      cwd: '/work',
+      cwd: '/srv',
       path: '/usr/bin:/bin',
       queue: 'default',
       priority: 0,

@@ -44,7 +44,7 @@ export function fakeContext(options: FakeOptions = {}): FakeContext {
   return {
     argv: options.argv ?? [],
     env: options.env ?? {},
-    cwd: () => options.cwd ?? '/work',
+    cwd: () => options.cwd ?? '/srv',
     homeDirectory: () => '/nonexistent',
     rawArguments: () => options.rawArguments ?? null,
     stdin,

@@ -23,7 +23,7 @@ export const JOB: Job = {
   kind: 'command',
   command: 'exit 9',
   spec: {},
-  cwd: '/work',
+  cwd: '/srv',
   path: '/bin',
   queue: 'default',
   priority: 0,

@@ -9,7 +9,7 @@ import type { NewJob } from '../../src/job.ts';
 import { readJobs } from '../../src/ndjson.ts';
 import { parseJob, parseJobText } from '../../src/spec.ts';
 
-const context = { cwd: '/work', path: null, now: () => 0, newId: () => 'new-id' };
+const context = { cwd: '/srv', path: null, now: () => 0, newId: () => 'new-id' };
 const RUNS = { numRuns: 2000 };
 
 /** What `{}` inherits; a polluted prototype has more, or other values. */

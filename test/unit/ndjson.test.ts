@@ -15,7 +15,7 @@ import {
 } from '../../src/ndjson.ts';
 
 let newest = 0;
-const context = { cwd: '/work', path: '/bin', now: () => 0, newId: () => `new-${++newest}` };
+const context = { cwd: '/srv', path: '/bin', now: () => 0, newId: () => `new-${++newest}` };
 const encoder = new TextEncoder();
 
 type Input = string | Uint8Array;

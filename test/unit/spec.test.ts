@@ -8,7 +8,7 @@ import { type JobContext, parseJob, parseJobText } from '../../src/spec.ts';
 
 const NOW = Date.UTC(2026, 10, 25, 12);
 const context: JobContext = {
-  cwd: '/work',
+  cwd: '/srv',
   path: '/usr/bin:/bin',
   now: () => NOW,
   newId: () => 'new-id',
@@ -19,7 +19,7 @@ const PLAIN = {
   kind: 'command',
   command: 'true',
   spec: {},
-  cwd: '/work',
+  cwd: '/srv',
   path: '/usr/bin:/bin',
   queue: 'default',
   priority: 0,
@@ -56,12 +56,12 @@ const ACCEPTED: readonly (readonly [string, object, object])[] = [
   ['no timeout', { timeout: 0 }, { timeout: 0 }],
   ['no timeout, in words', { timeout: 'none' }, { timeout: 0 }],
   ['an instant', { run_at: '2026-12-01T09:00+01:00' }, { runAt: Date.UTC(2026, 11, 1, 8) }],
-  ['a relative directory', { cwd: 'a/../b' }, { cwd: '/work/b' }],
+  ['a relative directory', { cwd: 'a/../b' }, { cwd: '/srv/b' }],
   ['an absolute directory', { cwd: '/a/' }, { cwd: '/a' }],
   [
     'stdin from where enqueue was called',
     { cwd: '/x', stdin: 'in' },
-    { cwd: '/x', spec: { stdin: '/work/in' } },
+    { cwd: '/x', spec: { stdin: '/srv/in' } },
   ],
   ['names of variables', { env_from: ['A', 'B', 'A'] }, { spec: { env_from: ['A', 'B'] } }],
   ['nothing in lists', { env: {}, env_from: [], tags: {} }, {}],

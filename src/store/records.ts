@@ -1,0 +1,236 @@
+// What goes into the store and comes out of it: the shapes that the contract in store.ts
+// speaks of. Times are ms since 1970 unless a field says that it is the boot clock.
+
+import type { BackoffPolicy } from '../backoff.ts';
+import type { Job, Outcome, State } from '../job.ts';
+import type { ProcessIdentity } from '../platform/identity.ts';
+
+export interface Watch {
+  close(): void;
+}
+
+export interface EnqueueOptions {
+  readonly ifAbsent?: boolean;
+  readonly onProgress?: (written: number) => void;
+}
+
+export interface Enqueued {
+  readonly key: number;
+  readonly id: string;
+  readonly state: State;
+  /** False: a job with this id was there already. */
+  readonly created: boolean;
+}
+
+export const SORT_ORDERS = ['newest', 'oldest', 'updated', 'priority'] as const;
+export type SortOrder = (typeof SORT_ORDERS)[number];
+
+export interface ListQuery {
+  /** Empty: all. */
+  readonly states: readonly State[];
+  readonly queue: string | null;
+  /** Every pair must match. */
+  readonly tags: readonly (readonly [string, string])[];
+  /** Substring of id or command; ASCII letters match either case. */
+  readonly search: string | null;
+  readonly sort: SortOrder;
+  /** At least 1. */
+  readonly limit: number;
+  /** Id of the last job of the page before; unknown ids reject with `not_found`. */
+  readonly cursor: string | null;
+}
+
+export interface Page {
+  readonly jobs: Job[];
+  readonly more: boolean;
+}
+
+export interface Stats {
+  /** Jobs by queue and state; only what is not zero. */
+  readonly counts: readonly { readonly queue: string; readonly state: State; readonly n: number }[];
+  /** When the longest-waiting job that is due became due; null if none waits. */
+  readonly oldestWaiting: number | null;
+  /** When the next job that is not yet due will be; null if there is none. */
+  readonly nextDue: number | null;
+  /**
+   * Attempts that succeeded or failed (lost ones too) in each of the sixty minutes before
+   * the newest, newest last, without empty ones. Those given back or cancelled do not count.
+   */
+  readonly throughput: readonly {
+    /** Start of the minute, ms since 1970. */
+    readonly minute: number;
+    readonly succeeded: number;
+    readonly failed: number;
+  }[];
+}
+
+export type CancelAnswer = 'cancelled' | 'cancel_requested' | 'already_finished' | 'not_found';
+export type RetryAnswer = 'retried' | 'wrong_state' | 'not_found';
+
+export interface DeadQuery {
+  /** Only keys above this one; 0 begins. */
+  readonly after: number;
+  /** Only keys up to this one: the newest key when the loop began. */
+  readonly upTo: number;
+  readonly limit: number;
+  readonly queue: string | null;
+  /** Only jobs that died before this instant, ms since 1970; null: all. */
+  readonly before: number | null;
+}
+
+export interface Step {
+  /** Keys acted upon, ascending. Fewer than `limit`: the loop is done. */
+  readonly keys: number[];
+}
+
+export interface NewSupervisor {
+  readonly identity: ProcessIdentity;
+  readonly count: number;
+}
+
+export interface NewWorker {
+  readonly identity: ProcessIdentity;
+  /** null for a worker without one. */
+  readonly supervisor: number | null;
+  /** null: all queues. */
+  readonly queues: readonly string[] | null;
+  readonly concurrency: number;
+}
+
+export interface RegisteredWorker {
+  readonly key: number;
+  /** Short, unique in this database, never used twice: `w17`. */
+  readonly name: string;
+}
+
+export type StopMode =
+  /** Claim nothing more and let attempts finish, until `stopBy` if that is set. */
+  | 'graceful'
+  /** End the attempts and give their jobs back. */
+  | 'now';
+
+export interface WorkerRecord extends NewWorker {
+  readonly key: number;
+  readonly name: string;
+  readonly ready: boolean;
+  readonly startedAt: number;
+  readonly heartbeatAt: number;
+  /** Boot-clock ms of its machine: by then it renews, or it is gone. */
+  readonly leaseUntil: number;
+  readonly stop: StopMode | null;
+  /** Ids of the jobs it runs, oldest claim first. */
+  readonly jobs: readonly string[];
+}
+
+export interface SupervisorRecord extends NewSupervisor {
+  readonly key: number;
+  readonly startedAt: number;
+  readonly stop: StopMode | null;
+}
+
+export interface StopRequest {
+  /** Keys; all that have not ended when both are null. */
+  readonly workers: readonly number[] | null;
+  readonly supervisors: readonly number[] | null;
+  readonly mode: StopMode;
+  /** Boot-clock ms after which `graceful` turns into `now`; null: as long as it takes. */
+  readonly stopBy: number | null;
+}
+
+/** Which attempt a write is about. The run token is the fence, the rest finds the row. */
+export interface AttemptRef {
+  readonly key: number;
+  readonly number: number;
+  readonly runToken: number;
+}
+
+/** An attempt that ended, with everything the transaction needs to settle the job. */
+export interface Ended {
+  readonly attempt: AttemptRef;
+  readonly outcome: Outcome;
+  /** Bytes the command wrote; null where nobody counted. */
+  readonly logBytes: number | null;
+  /** Uniform in [0, 1): the draw for the backoff's jitter. */
+  readonly random: number;
+}
+
+export interface Turn {
+  readonly worker: number;
+  readonly ended: readonly Ended[];
+  readonly backoff: BackoffPolicy;
+  /** Free slots, those of `ended` included; 0 claims nothing. */
+  readonly slots: number;
+  /** Lease of what is claimed, ms. */
+  readonly lease: number;
+}
+
+export interface TurnResult {
+  readonly recorded: readonly Recorded[];
+  readonly claimed: readonly Claimed[];
+  /**
+   * When the next delayed job becomes due, ms since 1970; null: none known. Not in the
+   * future: more may be claimable already than this claim could move.
+   */
+  readonly nextDue: number | null;
+}
+
+export type Recorded =
+  | { readonly stale: true }
+  | { readonly stale: false; readonly state: State; readonly runAt: number | null };
+
+/** All that a worker needs to start an attempt. */
+export interface Claimed extends AttemptRef {
+  readonly id: string;
+  readonly kind: Job['kind'];
+  readonly command: string;
+  readonly spec: Job['spec'];
+  readonly cwd: string;
+  readonly path: string | null;
+  readonly queue: string;
+  /** null: none. */
+  readonly timeout: number | null;
+  /** Attempts charged, this one included. */
+  readonly attempts: number;
+  readonly maxRetries: number;
+}
+
+export interface Renewal {
+  readonly worker: number;
+  readonly attempts: readonly AttemptRef[];
+  readonly lease: number;
+}
+
+export interface Attention {
+  /** Run tokens of this worker's attempts whose job was cancelled. */
+  readonly cancelRequested: readonly number[];
+  readonly stop: StopMode | null;
+  /** Boot-clock ms; see StopRequest. */
+  readonly stopBy: number | null;
+  /** False: the record was ended by somebody else; the worker must stop. */
+  readonly registered: boolean;
+  /** Something may be claimable for it now. */
+  readonly ready: boolean;
+  /** When the next delayed job becomes due, ms since 1970; null: none known. */
+  readonly nextDue: number | null;
+  /** Waiting or running jobs of its queues: with none, `--drain` is done. */
+  readonly unfinished: boolean;
+}
+
+export interface RunningAttempt extends AttemptRef {
+  readonly jobId: string;
+  readonly worker: number;
+  readonly workerName: string;
+  readonly owner: ProcessIdentity;
+  /** Boot-clock ms of the owner's machine. */
+  readonly leaseUntil: number;
+  readonly cancelRequested: boolean;
+}
+
+export interface Reaping {
+  readonly attempt: AttemptRef;
+  /** As read: the write is refused if it was renewed since. */
+  readonly leaseUntil: number;
+  readonly reason: string;
+  readonly backoff: BackoffPolicy;
+  readonly random: number;
+}
