@@ -16,18 +16,15 @@ const skip =
 
 /** A queue whose home is a disk of 2 MB; null where even root may not mount. */
 function crewOnSmallDisk(t: TestContext): Crew | null {
-  // Before the hooks of the crew: a mounted directory could not be deleted.
-  let unmount = async (): Promise<void> => {};
-  t.after(() => unmount());
   const queue = crew(t);
   mkdirSync(queue.home, { mode: 0o700 });
   const options = ['-t', 'tmpfs', '-o', 'size=2m,mode=700', 'tmpfs', queue.home];
   if (spawnSync('mount', options).status !== 0) return null;
-  unmount = async () => {
+  queue.cleanup(async () => {
     rmSync(join(queue.home, 'fill'), { force: true });
     await queue.q(['worker', 'stop', '--now']);
     await until('it is unmounted', () => spawnSync('umount', [queue.home]).status === 0);
-  };
+  });
   return queue;
 }
 

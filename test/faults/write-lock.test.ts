@@ -13,8 +13,11 @@ import { exitCode, untilOutput } from '../cli/box.ts';
 const HOLD_LOCK = resolve(import.meta.dirname, '../fixtures/hold-lock.ts');
 
 /** Resolves when another process has the write lock; the function answered ends it. */
-async function holdLock({ home, env }: Crew): Promise<() => Promise<void>> {
-  const child = spawn(process.execPath, [HOLD_LOCK, join(home, 'queue.db')], { env });
+async function holdLock(queue: Crew): Promise<() => Promise<void>> {
+  const child = spawn(process.execPath, [HOLD_LOCK, join(queue.home, 'queue.db')], {
+    env: queue.env,
+  });
+  queue.cleanup(() => void child.kill('SIGKILL'));
   await untilOutput(child, /held\n/);
   return async () => {
     child.stdin.end();

@@ -72,7 +72,8 @@ export class Connection {
   }
 
   async #prepareForUse(): Promise<void> {
-    const version = this.#scalar('SELECT sqlite_version()');
+    // Any statement looks at the file when it is prepared, this one too, and may meet a lock.
+    const version = await this.#retry(() => this.#scalar('SELECT sqlite_version()'));
     if (!isSafeVersion(String(version))) {
       throw new QueuectlError(
         'unsafe_sqlite',
