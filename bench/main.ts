@@ -1,6 +1,7 @@
 // npm run bench [-- name …]: measures what queuectl promises about speed, side by side with
 // the least that any program of its kind has to do. README.md says what each figure means.
 
+import { statfsSync } from 'node:fs';
 import { cpus, loadavg, totalmem } from 'node:os';
 import { bulk } from './bulk.ts';
 import { commands } from './commands.ts';
@@ -12,7 +13,6 @@ import { reads } from './reads.ts';
 import { startup } from './startup.ts';
 import { storage } from './storage.ts';
 import { wait } from './wait.ts';
-import { statfsSync } from 'node:fs';
 
 /** Each prints its table and answers whether its targets were met. */
 const SUBJECTS: Readonly<Record<string, () => boolean | Promise<boolean>>> = {
@@ -27,6 +27,9 @@ const SUBJECTS: Readonly<Record<string, () => boolean | Promise<boolean>>> = {
   output,
 };
 
+process.on('exit', clearPlace);
+process.on('SIGINT', () => process.exit(130));
+
 const named = process.argv.slice(2);
 const unknown = named.find((name) => !Object.hasOwn(SUBJECTS, name));
 if (unknown === undefined) await measure(named.length > 0 ? named : Object.keys(SUBJECTS));
@@ -36,8 +39,6 @@ else {
 }
 
 async function measure(names: readonly string[]): Promise<void> {
-  process.on('SIGINT', () => process.exit(130));
-  process.on('exit', clearPlace);
   console.log(machine());
   const missed: string[] = [];
   for (const name of names) if (!(await SUBJECTS[name]?.())) missed.push(name);
