@@ -42,6 +42,8 @@ export interface ProcessStat {
   readonly state: string;
   readonly group: number;
   readonly session: number;
+  /** A thread of the kernel's own: it runs no program and never has an environment. */
+  readonly kernel: boolean;
   /** Clock ticks since boot, as the kernel prints it. */
   readonly startTime: string;
 }
@@ -64,14 +66,19 @@ export function parseStat(line: string): ProcessStat | null {
   const fields = line.slice(line.lastIndexOf(')') + 2).split(' ', START_TIME_FIELD + 1);
   const [state, , group, session] = fields;
   const startTime = fields[START_TIME_FIELD];
+  const kernel = (Number(fields[FLAGS_FIELD]) & PF_KTHREAD) !== 0;
   if (state === undefined || group === undefined || session === undefined) return null;
   if (startTime === undefined || startTime === '') return null;
   const pid = Number.parseInt(line, 10);
-  return { pid, state, group: Number(group), session: Number(session), startTime };
+  return { pid, state, group: Number(group), session: Number(session), kernel, startTime };
 }
 
-/** Field 22 of the line; the fields counted here begin with the third, `state`. */
+/** Fields 9 and 22 of the line; the fields counted here begin with the third, `state`. */
+const FLAGS_FIELD = 9 - 3;
 const START_TIME_FIELD = 22 - 3;
+
+/** From include/linux/sched.h, as proc(5) says; the same since Linux 2.6.27. */
+const PF_KTHREAD = 0x0020_0000;
 
 /** Zombies and the dead: they run nothing any more, whoever forgot to reap them. */
 export function isOver(stat: ProcessStat): boolean {

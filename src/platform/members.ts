@@ -161,8 +161,8 @@ function surveyFor(traces: readonly Trace[]): Survey | null {
       const stat = readStat(Number(name));
       if (stat === null) continue;
       stats.set(stat.pid, stat);
-      // Session 0: kernel threads, and who was started outside our pid namespace.
-      if (isOver(stat) || stat.session === 0 || Number(stat.startTime) < oldest) continue;
+      // Not told by session 0: whoever a container was entered with bears that as well.
+      if (isOver(stat) || stat.kernel || Number(stat.startTime) < oldest) continue;
       const environment = environmentOf(stat.pid);
       const marker = markerIn(environment);
       if (environment === '') undecided.add(stat);

@@ -83,6 +83,13 @@ test('a name may hold anything', linuxOnly, async (t) => {
   assert.ok(Math.abs(Number(stat.startTime) * 10 - bootClock()) < 10_000);
 });
 
+test('threads of the kernel are told apart by their flag', () => {
+  const rest = '-1 69238880 0 0 0 0 0 0 0 0 20 0 1 0 17 0 0';
+  assert.equal(parseStat(`2 (kthreadd) S 0 0 0 0 ${rest}`)?.kernel, true);
+  assert.equal(parseStat(`9 (sh) S 0 0 0 0 ${rest.replace('69238880', '4194560')}`)?.kernel, false);
+  assert.equal(readStat(process.pid)?.kernel, process.platform === 'linux' ? false : undefined);
+});
+
 test('what is no stat line is nothing', () => {
   for (const line of ['', '12', '12 (sh)', '12 (sh) S 1 2 3']) assert.equal(parseStat(line), null);
   assert.equal(readStat(0), null);

@@ -2,7 +2,7 @@
 // session and ended to the last one; a stranger, whatever numbers it has, is left alone.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
@@ -73,6 +73,10 @@ function marked(): { marker: string; env: Record<string, string> } {
 
 const pidsOf = (refs: readonly ProcessRef[]): number[] =>
   refs.map((ref) => ref.pid).toSorted((a, b) => a - b);
+
+const UNSHARE = ['--pid', '--fork', '--mount-proc'];
+const mayUnshare = LINUX && spawnSync('unshare', [...UNSHARE, 'true']).status === 0;
+const NAMESPACES = mayUnshare ? {} : { skip: 'needs root, to make a pid namespace' };
 
 const options = LINUX ? {} : { skip: 'needs /proc' };
 
@@ -240,6 +244,34 @@ test('a job’s process that is in our group is ended, and we are not', options,
   assert.deepEqual(pidsOf(processesOf([{ marker, leader: null }])), [child.pid]);
   assert.ok(await killAndWait([{ marker, leader: null }], { sleep }));
   await exited;
+});
+
+// `docker exec` and `nsenter` enter a container so: the session's leader is outside, and the
+// kernel writes 0 for it.
+test('who was started from outside our pid namespace is found too', NAMESPACES, async (t) => {
+  const { marker, env } = marked();
+  const platform = new URL('../../src/platform/', import.meta.url).pathname;
+  const file = join(tempDirectory(t), 'entered.ts');
+  writeFileSync(
+    file,
+    `import { spawn } from 'node:child_process';
+    import { once } from 'node:events';
+    import { readStat } from '${platform}identity.ts';
+    import { killAndWait } from '${platform}processes.ts';
+    const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+    const child = spawn('sleep', ['60'], { env: { ...process.env, ...${JSON.stringify(env)} } });
+    const exited = once(child, 'exit');
+    await once(child, 'spawn');
+    console.log('session', readStat(child.pid).session);
+    console.log('gone', await killAndWait([{ marker: '${marker}', leader: null }], { sleep }));
+    child.kill('SIGCONT') ? console.log('alive') : console.log((await exited)[1]);
+    child.kill('SIGKILL');`,
+  );
+  const { stdout, stderr } = spawnSync('unshare', [...UNSHARE, process.execPath, file], {
+    encoding: 'utf8',
+    timeout: 20_000,
+  });
+  assert.equal(stdout, 'session 0\ngone true\nSIGKILL\n', stderr);
 });
 
 test('a group that is gone costs no pass over /proc', { skip: !LINUX }, async () => {
