@@ -1,9 +1,9 @@
-// The engine's whole view of the world that is not storage: clocks, chance and timers.
-// Tests hand in their own and step the clock; a lint rule forbids Date.now, Math.random
+// The engine's whole view of the world that is not storage: clocks, chance, timers, and who
+// else lives. Tests hand in their own and step the clock; a lint rule forbids Date.now, Math.random
 // and bare timers everywhere else in the engine.
 
 import { setTimeout as delay } from 'node:timers/promises';
-import { bootClock } from './platform/identity.ts';
+import { bootClock, liveness, type Liveness, type ProcessIdentity } from './platform/identity.ts';
 
 export interface Env {
   /** Wall clock, whole ms since 1970. Decides when a job is due; may jump either way. */
@@ -16,6 +16,8 @@ export interface Env {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
   /** A new job id: a UUIDv7, so that ids sort by arrival, to the millisecond. */
   newId(): string;
+  /** Whether that process lives, as far as this one can see; see platform/identity.ts. */
+  liveness(identity: ProcessIdentity): Liveness;
 }
 
 /** setTimeout fires at once for anything that does not fit in 31 bits. */
@@ -29,6 +31,7 @@ export const systemEnv: Env = {
     await delay(Math.min(Math.max(ms, 0), MAX_TIMER_MS), undefined, signal && { signal });
   },
   newId: () => uuid7(Date.now()),
+  liveness,
 };
 
 /** Waits `ms`, at most MAX_TIMER_MS; false if `signal` cut it short. */

@@ -43,6 +43,8 @@ export type ErrorCode = keyof typeof EXIT_CODE_OF;
 export interface ErrorDetails {
   /** What the reader can do about it, an imperative sentence without "hint:". */
   readonly hint?: string;
+  /** The id that it is about, where many were asked for. */
+  readonly subject?: string;
   readonly cause?: unknown;
 }
 
@@ -50,11 +52,13 @@ export class QueuectlError extends Error {
   override readonly name = 'QueuectlError';
   readonly code: ErrorCode;
   readonly hint: string | undefined;
+  readonly subject: string | undefined;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
     this.hint = details.hint;
+    this.subject = details.subject;
   }
 }
 

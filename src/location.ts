@@ -173,22 +173,30 @@ function databaseFile(path: string, option: string): string {
  * there are ours. Throws `foreign_owner`, `read_only`, `full` or `unavailable`.
  */
 export function ensureHome(location: Location): void {
+  if (lookAt(location.home) === undefined) make(location.home, location.makeParents);
+  for (const directory of missing(location)) {
+    make(directory, false);
+    writable(directory, check(directory, lookAt(directory)));
+  }
+}
+
+/** Checks what there is of a home as `ensureHome` does; true where nothing is missing. */
+export function isHomeComplete(location: Location): boolean {
+  return lookAt(location.home) !== undefined && missing(location).length === 0;
+}
+
+/** Which directories of a home are to be made; checks the home and those that are there. */
+function missing(location: Location): string[] {
   const { home, logs, workerLogs, jobLogs, roster } = location;
-  const found = lookAt(home);
-  if (found === undefined) {
-    make(home, location.makeParents);
-    check(home, lookAt(home));
-  } else {
-    const stats = check(home, followed(home, found));
-    tighten(location, stats);
-    writable(home, stats);
-  }
-  for (const directory of [logs, workerLogs, jobLogs, roster]) {
+  const stats = check(home, followed(home, lookAt(home)));
+  tighten(location, stats);
+  writable(home, stats);
+  return [logs, workerLogs, jobLogs, roster].filter((directory) => {
     const there = lookAt(directory);
-    if (there === undefined) make(directory, false);
     // A link in here is followed by nobody: the log of a job must not land elsewhere.
-    writable(directory, check(directory, there ?? lookAt(directory)));
-  }
+    if (there !== undefined) writable(directory, check(directory, there));
+    return there === undefined;
+  });
 }
 
 /** undefined where nothing is, or where nothing can be looked at. */
@@ -203,8 +211,8 @@ function lookAt(path: string): Stats | undefined {
 }
 
 /** A home may be a link to another disk if we made the link: what it points to is checked. */
-function followed(path: string, stats: Stats): Stats | undefined {
-  if (!stats.isSymbolicLink()) return stats;
+function followed(path: string, stats: Stats | undefined): Stats | undefined {
+  if (stats?.isSymbolicLink() !== true) return stats;
   own(path, stats);
   return statSync(path, { throwIfNoEntry: false });
 }

@@ -156,6 +156,7 @@ export class JobReader {
   readonly #onInvalid: ReadOptions['onInvalid'];
   /** Line by id. */
   readonly #seen: Map<string, number> | null;
+  #line = 0;
 
   constructor(context: JobContext, options: ReadOptions = {}) {
     this.#context = context;
@@ -173,9 +174,20 @@ export class JobReader {
     return this.#read(this.#splitter.end());
   }
 
+  /** Number of the last line that was judged. */
+  get line(): number {
+    return this.#line;
+  }
+
+  /** The line that gave a job this id; only where none may come twice. */
+  lineOf(id: string): number | undefined {
+    return this.#seen?.get(id);
+  }
+
   #read(lines: readonly Line[]): NewJob[] {
     const jobs: NewJob[] = [];
     for (const line of lines) {
+      this.#line = line.number;
       try {
         const job = this.#job(line);
         if (job !== null) jobs.push(job);

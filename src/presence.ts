@@ -2,17 +2,18 @@
 // the reaper, `worker stop`, `worker list`, and the hint that nobody serves a queue.
 
 import type { Env } from './env.ts';
-import { liveness, type ProcessIdentity, selfIdentity } from './platform/identity.ts';
+import { type ProcessIdentity, selfIdentity } from './platform/identity.ts';
 import type { Store, SupervisorRecord, WorkerRecord } from './store/store.ts';
 
 /** Certainly gone: it has ended, or the machine has booted since. */
 export function isGone(
   store: Store,
+  env: Env,
   identity: ProcessIdentity,
   self: ProcessIdentity = selfIdentity(),
 ): boolean {
   if (store.oneMachine && identity.bootId !== self.bootId) return true;
-  return liveness(identity) === 'gone';
+  return env.liveness(identity) === 'gone';
 }
 
 /**
@@ -20,17 +21,18 @@ export function isGone(
  * for its lease. A container that was removed never says goodbye.
  */
 export function isWorkerGone(store: Store, env: Env, worker: WorkerRecord): boolean {
-  if (isGone(store, worker.identity)) return true;
-  return liveness(worker.identity) === 'unknown' && worker.leaseUntil <= env.boot();
+  if (isGone(store, env, worker.identity)) return true;
+  return env.liveness(worker.identity) === 'unknown' && worker.leaseUntil <= env.boot();
 }
 
 /** A supervisor that nobody here can see lives as long as one of its workers does. */
 export function isSupervisorGone(
   store: Store,
+  env: Env,
   supervisor: SupervisorRecord,
   living: readonly WorkerRecord[],
 ): boolean {
-  if (isGone(store, supervisor.identity)) return true;
-  if (liveness(supervisor.identity) !== 'unknown') return false;
+  if (isGone(store, env, supervisor.identity)) return true;
+  if (env.liveness(supervisor.identity) !== 'unknown') return false;
   return !living.some((worker) => worker.supervisor === supervisor.key);
 }

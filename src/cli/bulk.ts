@@ -6,7 +6,7 @@ import type { Enqueued } from '../store/store.ts';
 import type { NewJob } from '../job.ts';
 import { JobReader } from '../ndjson.ts';
 import type { Queue } from '../queue.ts';
-import type { QueuectlError } from '../errors.ts';
+import { QueuectlError } from '../errors.ts';
 import { openInput } from './files.ts';
 import type { Io } from './io.ts';
 import { jobJson, wellFormedJson } from './json.ts';
@@ -73,6 +73,8 @@ async function enqueueAll(source: Source, flags: BulkFlags, io: Io): Promise<num
         ifAbsent: flags['if-absent'],
         onProgress: (written) => progress.update('Storing', written, jobs.length, 'jobs'),
       });
+    } catch (error) {
+      throw located(error, (id) => reader.lineOf(id));
     } finally {
       progress.clear();
     }
@@ -80,6 +82,16 @@ async function enqueueAll(source: Source, flags: BulkFlags, io: Io): Promise<num
     await hintUnserved(queue, new Set(jobs.map((job) => job.queue)), io);
     return 0;
   });
+}
+
+/** With the line, where it is about the id that one has given. */
+function located(error: unknown, lineOf: (id: string) => number | undefined): unknown {
+  if (!(error instanceof QueuectlError) || error.subject === undefined) return error;
+  const { code, message, hint, subject } = error;
+  const line = lineOf(subject);
+  if (line === undefined) return error;
+  const details = { subject, cause: error, ...(hint !== undefined && { hint }) };
+  return new QueuectlError(code, `line ${line}: ${message}`, details);
 }
 
 /** Not push(...more): a chunk can hold more jobs than a call may have arguments. */
@@ -146,20 +158,32 @@ async function enqueueStream(source: Source, flags: BulkFlags, io: Io): Promise<
   });
   return await withQueue(io, async ({ queue }) => {
     let waiting: NewJob[] = [];
+    /** By id, the last line of those waiting that has it: an earlier one could be stored. */
+    let lines = new Map<string, number>();
     let hinted = false;
+    const add = (jobs: readonly NewJob[]): void => {
+      append(waiting, jobs);
+      for (const { id } of jobs) lines.set(id, reader.line);
+    };
     const flush = async (): Promise<void> => {
-      const batch = waiting;
+      const [batch, lineOf] = [waiting, lines];
       waiting = [];
+      lines = new Map();
       if (batch.length === 0) return;
-      const stored = await queue.enqueue(batch, { ifAbsent: flags['if-absent'] });
+      let stored: Enqueued[];
+      try {
+        stored = await queue.enqueue(batch, { ifAbsent: flags['if-absent'] });
+      } catch (error) {
+        throw located(error, (id) => lineOf.get(id));
+      }
       await acknowledge(stored, queue, io);
       if (!hinted) await hintUnserved(queue, [batch[0]?.queue ?? 'default'], io);
       hinted = true;
     };
     try {
       const input = source.chunks[Symbol.asyncIterator]();
-      // Never while lines are judged: who fails over one must not be kept by a read that
-      // lasts until somebody writes again.
+      // Only when all lines are judged. A read that waits when a batch fails is given up by
+      // main.ts: it could last until somebody writes again.
       let next: ReturnType<typeof input.next> | null = null;
       let deadline = Number.POSITIVE_INFINITY;
       for (;;) {
@@ -174,13 +198,13 @@ async function enqueueStream(source: Source, flags: BulkFlags, io: Io): Promise<
         next = null;
         // Line by line, so that what stands before a bad line is kept.
         for (const line of linesOf(result.value)) {
-          append(waiting, reader.push(line));
+          add(reader.push(line));
           if (waiting.length >= BATCH_JOBS) await flush();
         }
         if (waiting.length === 0) deadline = Number.POSITIVE_INFINITY;
         else deadline = Math.min(deadline, io.now() + BATCH_MS);
       }
-      append(waiting, reader.end());
+      add(reader.end());
     } finally {
       // Also when a bad line ends it: the lines before it were fine.
       await flush();

@@ -121,15 +121,15 @@ class Reader {
   /** Says so where the attempt is known to have written more than its log holds. */
   finish({ last }: Job): void {
     if (last === null || last.finishedAt === null || last.number !== this.#attempt) return;
-    const missing = (last.logBytes ?? 0) > (this.#position?.offset ?? 0);
-    if (missing && !this.#broken) this.#options.sink.gap(null, last.number);
+    const missing = (last.logBytes ?? 0) - (this.#position?.offset ?? 0);
+    if (missing > 0 && !this.#broken) this.#options.sink.gap(missing, last.number, true);
   }
 
   *#wanted(chunks: Iterable<LogChunk>): Generator<LogChunk, void> {
     const { stdout, stderr } = this.#options;
     for (const chunk of chunks) {
       this.#position = chunk.next;
-      if (chunk.kind === 'broken') this.#broken = true;
+      this.#broken = chunk.next.refused;
       if (chunk.kind !== 'output' || (chunk.stream === 'stdout' ? stdout : stderr)) yield chunk;
     }
   }
@@ -137,6 +137,6 @@ class Reader {
   #show(chunk: LogChunk, attempt: number): void {
     const { sink } = this.#options;
     if (chunk.kind === 'output') sink.output(chunk.stream, chunk.bytes, attempt);
-    else sink.gap(chunk.kind === 'cut' ? chunk.bytes : null, attempt);
+    else sink.gap(chunk.bytes, attempt, chunk.kind === 'broken');
   }
 }

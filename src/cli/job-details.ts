@@ -13,11 +13,20 @@ import { relative } from './time.ts';
 /** Attempts shown; a job that is retried for weeks has thousands. */
 const SHOWN_ATTEMPTS = 20;
 
-export async function printJob(job: Job, history: readonly Attempt[], io: Io): Promise<void> {
+/** `refused`: bytes of its newest log that are not there because the disk took no more. */
+export async function printJob(
+  job: Job,
+  history: readonly Attempt[],
+  refused: number,
+  io: Io,
+): Promise<void> {
   const { style } = io;
   const now = io.now();
   io.print(`${style.bold(visible(job.id))}  ${style.state(job.state)}  ${moment(job, now)}\n`);
   const fields = fieldsOf(job, now);
+  if (refused > 0) {
+    fields.push(['Log', `incomplete: ${bytes(refused)} were refused by its disk, or removed`]);
+  }
   const width = Math.max(...fields.map(([name]) => name.length));
   for (const [name, value] of fields) {
     io.print(`  ${style.dim(name.padEnd(width))}  ${visible(value)}`);

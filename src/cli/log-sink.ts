@@ -10,8 +10,11 @@ import { visible, visibleOutput } from './text.ts';
 
 export interface LogSink {
   output(stream: StreamName, bytes: Uint8Array, attempt: number): void;
-  /** Something is missing here; `bytes` null where nobody knows how much. */
-  gap(bytes: number | null, attempt: number): void;
+  /**
+   * Something is missing here: beyond the cap, or `refused` by the disk. `bytes` null where
+   * nobody knows how much, which a cap never leaves open.
+   */
+  gap(bytes: number | null, attempt: number, refused?: boolean): void;
   /** Nothing more comes. */
   end(): void;
 }
@@ -74,9 +77,9 @@ class PlainSink implements LogSink {
     this.#atLineStart = bytes.at(-1) === NEWLINE;
   }
 
-  gap(bytes: number | null): void {
+  gap(bytes: number | null, _attempt: number, refused?: boolean): void {
     this.#endLine();
-    tellGap(this.#options, bytes);
+    tellGap(this.#options, bytes, refused);
   }
 
   end(): void {
@@ -121,8 +124,8 @@ class PrefixedSink implements LogSink {
     if (from < bytes.length) this.#add(stream, bytes.subarray(from));
   }
 
-  gap(bytes: number | null): void {
-    tellGap(this.#options, bytes);
+  gap(bytes: number | null, _attempt: number, refused?: boolean): void {
+    tellGap(this.#options, bytes, refused);
   }
 
   end(): void {
@@ -208,10 +211,12 @@ class JsonSink implements LogSink {
   }
 }
 
-function tellGap({ id, io }: SinkOptions, bytes: number | null): void {
-  io.warn(
-    bytes === null
-      ? `the log of ${visible(id)} is incomplete: its disk refused what came here, or it was removed`
-      : `${grouped(bytes)} bytes of ${visible(id)} were not kept here: see log_max_bytes`,
-  );
+function tellGap({ id, io }: SinkOptions, bytes: number | null, refused = bytes === null): void {
+  const of = visible(id);
+  if (bytes !== null && !refused) {
+    io.warn(`${grouped(bytes)} bytes of ${of} were not kept here: see log_max_bytes`);
+    return;
+  }
+  const what = bytes === null ? 'what came here' : `${grouped(bytes)} bytes here`;
+  io.warn(`the log of ${of} is incomplete: its disk refused ${what}, or it was removed`);
 }

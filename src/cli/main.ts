@@ -9,9 +9,11 @@ import { VERSION } from './version.ts';
 const asksVersion = process.argv.length === 3 && process.argv[2] === '--version';
 
 if (!(asksVersion && writesVersion())) {
-  const { systemContext } = await import('./process.ts');
+  const { isReadingStdin, systemContext } = await import('./process.ts');
   const { run } = await import('./run.ts');
   process.exitCode = await run(systemContext());
+  // A command that fails while its producer is silent must not wait for it.
+  if (isReadingStdin()) (await import('../platform/leave.ts')).leave();
 }
 
 /** False where it could not be written; the long way then says why. */

@@ -1,8 +1,8 @@
 // How an attempt ended: in words for people, and as the exit code that `wait` answers.
 
-import { constants } from 'node:os';
 import type { Attempt, Job } from '../job.ts';
 import { formatDuration } from '../duration.ts';
+import { numberOfSignal } from '../platform/signals.ts';
 
 /** `exit code 9`, `killed by SIGKILL`, `timed out` … Not yet escaped. */
 export function outcomeText(attempt: Attempt): string {
@@ -42,7 +42,7 @@ export function exitCodeOf(job: Job): number {
     case 'spawn_failed':
       return last.exitCode ?? OURS_FAILED;
     case 'signaled':
-      return 128 + signalNumber(last.signal ?? '');
+      return 128 + numberOfSignal(last.signal ?? '');
     case 'timed_out':
       return 124;
     default:
@@ -52,13 +52,3 @@ export function exitCodeOf(job: Job): number {
 
 /** Where queuectl itself failed: unknown id, lost attempt, out of time. */
 export const OURS_FAILED = 125;
-
-/** Linux's SIGRTMIN as the C library counts it. */
-const SIGRTMIN = 34;
-
-function signalNumber(name: string): number {
-  const realTime = /^SIGRTMIN(?:\+(\d+))?$/.exec(name);
-  if (realTime !== null) return SIGRTMIN + Number(realTime[1] ?? 0);
-  const numbers: Readonly<Record<string, number>> = constants.signals;
-  return Object.hasOwn(numbers, name) ? (numbers[name] ?? 0) : 0;
-}

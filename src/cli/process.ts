@@ -7,6 +7,13 @@ import { QueuectlError, systemCode } from '../errors.ts';
 import { type Context, type Input, Interrupted, type Output, ReaderGone } from './context.ts';
 import { reasonOf } from './reason.ts';
 
+let reads = 0;
+
+/** Somebody waits for stdin: an answer that nobody may want any more, and no end to come. */
+export function isReadingStdin(): boolean {
+  return reads > 0;
+}
+
 export function systemContext(): Context {
   let signal: AbortSignal | undefined;
   return {
@@ -73,6 +80,15 @@ class DescriptorInput implements Input {
   }
 
   async read(): Promise<Uint8Array | null> {
+    reads += 1;
+    try {
+      return await this.#read();
+    } finally {
+      reads -= 1;
+    }
+  }
+
+  async #read(): Promise<Uint8Array | null> {
     for (;;) {
       try {
         return await readChunk(this.#descriptor);

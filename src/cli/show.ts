@@ -4,6 +4,7 @@ import type { Job } from '../job.ts';
 import type { Queue } from '../queue.ts';
 import type { Io } from './io.ts';
 import { attemptJson, jobJson } from './json.ts';
+import { locationOf } from './open.ts';
 
 export async function showJob(job: Job, queue: Queue, io: Io): Promise<void> {
   const history = await queue.history(job);
@@ -12,5 +13,11 @@ export async function showJob(job: Job, queue: Queue, io: Io): Promise<void> {
     return;
   }
   const { printJob } = await import('./job-details.ts');
-  await printJob(job, history, io);
+  const { refusedBytes } = await import('../worker/log-reader.ts');
+  const { last } = job;
+  const ended = last !== null && last.finishedAt !== null && last.logBytes !== null;
+  const refused = ended
+    ? refusedBytes(locationOf(io).jobLogs, job.key, last.number, last.logBytes)
+    : 0;
+  await printJob(job, history, refused, io);
 }

@@ -129,21 +129,29 @@ export function identityOf(pid: number): ProcessIdentity | null {
   return { ...thisMachine(), pid, startTime: stat.startTime };
 }
 
+export type Liveness = 'alive' | 'gone' | 'unknown';
+
 /**
  * `unknown` where we cannot see it: on another host, or in another pid namespace of the
  * same boot (another container). `gone` is certain: this host has booted since, no such
  * pid, a zombie, or the pid belongs to a process that started at another time.
  */
-export function liveness(identity: ProcessIdentity): 'alive' | 'gone' | 'unknown' {
+export function liveness(identity: ProcessIdentity): Liveness {
   const here = thisMachine();
   // Before the boot id: another machine has another boot id, and is not gone for that.
   if (identity.host !== here.host) return 'unknown';
   if (identity.bootId !== here.bootId) return 'gone';
   if (identity.pidNamespace !== here.pidNamespace) return 'unknown';
-  if (!linux) return exists(identity.pid) ? 'alive' : 'gone';
+  return livenessHere(identity);
+}
+
+/** Of a process of this boot and pid namespace. `unknown`: we lack the descriptor to look. */
+export function livenessHere(identity: Pick<ProcessIdentity, 'pid' | 'startTime'>): Liveness {
+  const { pid, startTime } = identity;
+  if (!linux) return exists(pid) ? 'alive' : 'gone';
   let line: string;
   try {
-    line = readFileSync(`/proc/${identity.pid}/stat`, 'latin1');
+    line = readFileSync(`/proc/${pid}/stat`, 'latin1');
   } catch (error) {
     // Without a descriptor left nobody can be seen, which makes nobody dead.
     const gone = NO_SUCH_PROCESS.has(systemCode(error) ?? '');
@@ -151,7 +159,7 @@ export function liveness(identity: ProcessIdentity): 'alive' | 'gone' | 'unknown
   }
   const stat = parseStat(line);
   if (stat === null || isOver(stat)) return 'gone';
-  return stat.startTime === identity.startTime ? 'alive' : 'gone';
+  return stat.startTime === startTime ? 'alive' : 'gone';
 }
 
 /** Without /proc a pid is all there is to ask about. */

@@ -17,12 +17,12 @@
 // - one with another start time proves that it was given away: group and session of this
 //   number are a stranger's;
 // - no process with this pid: somebody in the group or session must carry the marker, or
-//   be `known` from an earlier look, or the leader must have ended just now (`fresh`). If
-//   all who are left in the group have cleared their environment and nobody knows them,
-//   they might as well be a stranger's daemon, so they are left alone.
+//   be `known` from an earlier look, or be older than the end of the leader, which was seen
+//   just now (`endedAt`). If all who are left in the group have cleared their environment
+//   and nobody knows them, they might as well be a stranger's daemon, so they are left alone.
 
-import { readdirSync, readFileSync } from 'node:fs';
-import { isOver, type ProcessIdentity, type ProcessStat, readStat } from './identity.ts';
+import { isOver, type ProcessIdentity, type ProcessStat } from './identity.ts';
+import { nextSurvey, type Survey } from './survey.ts';
 
 /** A pid that cannot be mistaken: start time in clock ticks since boot. */
 export type ProcessRef = Pick<ProcessIdentity, 'pid' | 'startTime'>;
@@ -39,14 +39,14 @@ export interface LookOptions {
   readonly scope?: 'group' | 'all';
   /** Members that an earlier look has found. */
   readonly known?: readonly ProcessRef[];
-  /** The leader ended a moment ago: its number cannot have been given away since. */
-  readonly fresh?: boolean;
+  /**
+   * Boot clock, ms, when the leader was seen to have ended a moment ago. Who bears its
+   * number since before that has it from the leader.
+   */
+  readonly endedAt?: number;
 }
 
-/** The variable that every process of an attempt inherits. */
-export const MARKER_NAME = 'QUEUECTL_MARKER';
-
-/** Its value: unique among all attempts of all databases. */
+/** The value of MARKER_NAME in an attempt: unique among all attempts of all databases. */
 export function markerOf(databaseId: string, runToken: number): string {
   return `${databaseId}:${runToken}`;
 }
@@ -60,47 +60,85 @@ export interface Seen {
   readonly singles: ProcessRef[];
   /** In the middle of execve(2), or without environment: nobody can tell yet. */
   readonly undecided: ProcessRef[];
+  /** False: some may have been overlooked, so that nobody seen does not mean nobody there. */
+  readonly complete: boolean;
 }
 
-/** Looks for everybody who belongs to these attempts. Null where there is no /proc. */
-export function lookForMembers(traces: readonly Trace[], options: LookOptions): Seen | null {
-  const survey = surveyFor(traces);
-  if (survey === null) return null;
-  const { stats, carriers, undecided } = survey;
-  const held = heldNumbers(traces, survey, options);
-  const sessions = new Set(held);
-  for (const { pid, session } of carriers) if (pid === session) sessions.add(session);
+/**
+ * Looks for everybody who belongs to these attempts, in a pass over /proc that all share who
+ * ask before it begins. Null where there is no /proc.
+ */
+export async function lookForMembers(
+  traces: readonly Trace[],
+  options: LookOptions,
+): Promise<Seen | null> {
+  const survey = await nextSurvey(oldestOf(traces));
+  return survey && membersIn(survey, traces, options);
+}
 
-  const seen: Seen = { members: [], groups: new Map(), singles: [], undecided: [] };
+/** A descendant cannot be older than its ancestor: most processes need no closer look. */
+function oldestOf(traces: readonly Trace[]): number {
+  return Math.min(...traces.map(({ leader }) => Number(leader?.startTime ?? 0)));
+}
+
+/** Costs what belongs to these attempts, however many processes there are. */
+function membersIn(survey: Survey, traces: readonly Trace[], options: LookOptions): Seen {
+  const { stats, groups, sessions, complete } = survey;
+  const carriers = new Set(traces.flatMap(({ marker }) => survey.carriers.get(marker) ?? []));
+  const known = new Set((options.known ?? []).flatMap((ref) => sameProcess(survey, ref) ?? []));
+  const held = heldNumbers(traces, survey, new Set([...carriers, ...known]), options);
+  const ours = new Set(held);
+  for (const { pid, session } of carriers) if (pid === session) ours.add(session);
+
+  const everywhere = options.scope !== 'group';
+  const whole = new Set([...held].flatMap((number) => groups.get(number) ?? []));
+  if (everywhere) for (const number of ours) sessions.get(number)?.forEach((one) => whole.add(one));
+  const all = everywhere ? new Set([...whole, ...carriers, ...known]) : whole;
+
+  const seen: Seen = { members: [], groups: new Map(), singles: [], undecided: [], complete };
   // A worker that was started from within a job may be in its group: it must not end itself.
   const ownGroup = stats.get(process.pid)?.group;
-  for (const stat of stats.values()) {
-    if (isOver(stat) || stat.pid === process.pid || stat.pid === 1) continue;
-    const inGroup = held.has(stat.group);
-    if (options.scope === 'group' && !inGroup) continue;
-    const ref = { pid: stat.pid, startTime: stat.startTime };
-    const whole = inGroup || sessions.has(stat.session);
-    if (!whole && !carriers.has(stat) && !isKnown(stat, options)) {
-      if (undecided.has(stat)) seen.undecided.push(ref);
-      continue;
-    }
+  for (const stat of all) {
+    if (!isSomebody(stat)) continue;
+    const ref = refOf(stat);
     seen.members.push(ref);
-    if (!whole || stat.group === ownGroup) {
-      seen.singles.push(ref);
-      continue;
-    }
     const group = seen.groups.get(stat.group);
-    if (group === undefined) seen.groups.set(stat.group, [ref]);
+    if (!whole.has(stat) || stat.group === ownGroup) seen.singles.push(ref);
+    else if (group === undefined) seen.groups.set(stat.group, [ref]);
     else group.push(ref);
+  }
+  if (everywhere) {
+    const oldest = oldestOf(traces);
+    for (const stat of survey.undecided) {
+      const mayBe = isSomebody(stat) && !all.has(stat) && Number(stat.startTime) >= oldest;
+      if (mayBe) seen.undecided.push(refOf(stat));
+    }
   }
   return seen;
 }
 
+function isSomebody(stat: ProcessStat): boolean {
+  return !isOver(stat) && stat.pid !== process.pid && stat.pid !== 1;
+}
+
+function refOf({ pid, startTime }: ProcessStat): ProcessRef {
+  return { pid, startTime };
+}
+
+function sameProcess({ stats }: Survey, { pid, startTime }: ProcessRef): ProcessStat | null {
+  const stat = stats.get(pid);
+  return stat?.startTime === startTime ? stat : null;
+}
+
+/** USER_HZ is 100 wherever we run. */
+const MS_PER_TICK = 10;
+
 /** Pids of leaders that are theirs still, as numbers of groups and sessions. */
 function heldNumbers(
   traces: readonly Trace[],
-  { stats, carriers }: Survey,
-  options: LookOptions,
+  { stats, groups, sessions }: Survey,
+  proof: ReadonlySet<ProcessStat>,
+  { endedAt = Number.NEGATIVE_INFINITY }: LookOptions,
 ): Set<number> {
   const held = new Set<number>();
   for (const { leader } of traces) {
@@ -110,88 +148,10 @@ function heldNumbers(
       if (owner.startTime === leader.startTime) held.add(leader.pid);
       continue;
     }
-    if (options.fresh === true) {
-      held.add(leader.pid);
-      continue;
-    }
-    for (const stat of stats.values()) {
-      if (stat.group !== leader.pid && stat.session !== leader.pid) continue;
-      if (carriers.has(stat) || isKnown(stat, options)) held.add(leader.pid);
-    }
+    const bearers = [...(groups.get(leader.pid) ?? []), ...(sessions.get(leader.pid) ?? [])];
+    const isProof = (stat: ProcessStat): boolean =>
+      proof.has(stat) || Number(stat.startTime) <= endedAt / MS_PER_TICK;
+    if (bearers.some(isProof)) held.add(leader.pid);
   }
   return held;
-}
-
-function isKnown(stat: ProcessStat, { known = [] }: LookOptions): boolean {
-  return known.some((ref) => ref.pid === stat.pid && ref.startTime === stat.startTime);
-}
-
-interface Survey {
-  /** All processes of this /proc by pid, zombies included. */
-  readonly stats: ReadonlyMap<number, ProcessStat>;
-  /** Those with a marker that is looked for. */
-  readonly carriers: ReadonlySet<ProcessStat>;
-  readonly undecided: ReadonlySet<ProcessStat>;
-}
-
-/** More rounds only help against a machine that starts processes faster than we can look. */
-const LISTINGS = 5;
-
-/**
- * Reads all of /proc, and lists it again until a list has no new pid. Otherwise one that
- * forks and exits while we look could be over when we come to it, and its child not yet
- * listed.
- */
-function surveyFor(traces: readonly Trace[]): Survey | null {
-  if (process.platform !== 'linux') return null;
-  const markers = new Set(traces.map((trace) => trace.marker));
-  // A descendant cannot be older than its ancestor: most processes need no closer look.
-  const oldest = Math.min(...traces.map(({ leader }) => Number(leader?.startTime ?? 0)));
-  const stats = new Map<number, ProcessStat>();
-  const carriers = new Set<ProcessStat>();
-  const undecided = new Set<ProcessStat>();
-  const listed = new Set<string>();
-  for (let listings = 0; listings < LISTINGS; listings += 1) {
-    const names = pidNames();
-    if (names === null) return null;
-    const before = listed.size;
-    for (const name of names) {
-      if (listed.has(name)) continue;
-      listed.add(name);
-      const stat = readStat(Number(name));
-      if (stat === null) continue;
-      stats.set(stat.pid, stat);
-      // Not told by session 0: whoever a container was entered with bears that as well.
-      if (isOver(stat) || stat.kernel || Number(stat.startTime) < oldest) continue;
-      const environment = environmentOf(stat.pid);
-      const marker = markerIn(environment);
-      if (environment === '') undecided.add(stat);
-      else if (marker !== null && markers.has(marker)) carriers.add(stat);
-    }
-    if (listed.size === before) break;
-  }
-  return { stats, carriers, undecided };
-}
-
-function pidNames(): string[] | null {
-  try {
-    return readdirSync('/proc').filter((name) => /^[1-9]/.test(name));
-  } catch {
-    return null;
-  }
-}
-
-/** Of a process that is gone, or that we may not look into, a text without marker. */
-function environmentOf(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/environ`, 'latin1');
-  } catch {
-    return '\0';
-  }
-}
-
-const MARKER_ENTRY = new RegExp(`(?:^|\\0)${MARKER_NAME}=([^\\0]+)\\0`);
-
-function markerIn(environment: string): string | null {
-  return MARKER_ENTRY.exec(environment)?.[1] ?? null;
 }

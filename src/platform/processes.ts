@@ -6,38 +6,60 @@
 // by forking meanwhile. Just before that one member must still be who was seen.
 
 import { spawnSync } from 'node:child_process';
-import { bootClock, isOver, liveness, type ProcessIdentity, readStat } from './identity.ts';
 import {
-  type LookOptions,
+  bootClock,
+  isOver,
+  liveness,
+  livenessHere,
+  type ProcessIdentity,
+  readStat,
+} from './identity.ts';
+import {
   lookForMembers,
+  type LookOptions,
   type ProcessRef,
   type Seen,
   type Trace,
 } from './members.ts';
 
-export { MARKER_NAME, markerOf } from './members.ts';
-export type { LookOptions, ProcessRef, Trace } from './members.ts';
+export { markerOf } from './members.ts';
+export type { ProcessRef, Trace } from './members.ts';
+export { MARKER_NAME } from './survey.ts';
 
 const windows = process.platform === 'win32';
 
 export type EndSignal = 'SIGTERM' | 'SIGKILL' | 'SIGCONT';
 
-/** The living processes of these attempts. One pass over /proc: a few milliseconds. */
-export function processesOf(traces: readonly Trace[], options: LookOptions = {}): ProcessRef[] {
-  return look(traces, options).members;
+/**
+ * The living processes of these attempts, found by a pass over /proc that begins after this
+ * call and is shared by all who ask until then. Null: nobody can say, as descriptors or
+ * memory are lacking; ask again later.
+ */
+export async function processesOf(
+  traces: readonly Trace[],
+  options: LookOptions = {},
+): Promise<ProcessRef[] | null> {
+  const seen = await look(traces, options);
+  return seen.complete ? seen.members : null;
 }
 
-/** Sends these signals once to all processes of these attempts; never throws. */
-export function signalProcesses(
+export interface SignalOptions extends LookOptions {
+  /** A group that has had these signals. */
+  readonly except?: number;
+}
+
+/** Sends these signals, a moment later, once to all processes of these attempts. */
+export async function signalProcesses(
   traces: readonly Trace[],
   signals: readonly EndSignal[],
-  options: LookOptions = {},
-): void {
-  const seen = look(traces, options);
+  options: SignalOptions = {},
+): Promise<void> {
+  const seen = await look(traces, options);
+  if (options.except !== undefined) seen.groups.delete(options.except);
   for (const signal of signals) signalSeen(seen, signal);
 }
 
-export interface KillOptions extends LookOptions {
+export interface KillOptions extends Omit<LookOptions, 'endedAt'> {
   /** Waits that many ms; may return early. */
   readonly sleep: (ms: number) => Promise<void>;
 }
@@ -52,8 +74,8 @@ const UNDECIDED_MS = 50;
 
 /**
  * Kills every process of these attempts and looks again until nobody is left. False if
- * somebody is left after 5 s, or may not be signalled by us (a setuid program). Bounded,
- * never throws.
+ * somebody is left after 5 s, or may not be signalled by us (a setuid program), or if for
+ * lack of descriptors nobody could look. Bounded, never throws.
  */
 export async function killAndWait(
   traces: readonly Trace[],
@@ -63,8 +85,8 @@ export async function killAndWait(
   const undecidedSince = new Map<string, number>();
   let known = options.known ?? [];
   let wait = FIRST_WAIT_MS;
-  for (let looks = 1; ; looks += 1) {
-    const seen = look(traces, { ...options, known, fresh: looks === 1 && options.fresh === true });
+  for (;;) {
+    const seen = await look(traces, { ...options, known });
     const now = bootClock();
     const open = seen.undecided.filter(({ pid, startTime }) => {
       const key = `${pid} ${startTime}`;
@@ -72,12 +94,12 @@ export async function killAndWait(
       undecidedSince.set(key, since);
       return now - since < UNDECIDED_MS;
     });
-    if (seen.members.length === 0 && open.length === 0) return true;
+    if (seen.complete && seen.members.length === 0 && open.length === 0) return true;
     if (seen.members.length > 0) {
       known = seen.members;
       if (signalSeen(seen, 'SIGKILL') === 'denied') return false;
     }
-    if (now - start >= KILL_BOUND_MS) return seen.members.length === 0;
+    if (now - start >= KILL_BOUND_MS) return seen.complete && seen.members.length === 0;
     await options.sleep(wait);
     wait = Math.min(wait * 2, LONGEST_WAIT_MS);
   }
@@ -98,11 +120,13 @@ export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals)
   return liveness(identity) === 'alive' ? kill(identity.pid, signal) : 'gone';
 }
 
-/** Whether this very process runs still. Costs microseconds. */
-export function isRunning({ pid, startTime }: ProcessRef): boolean {
-  if (process.platform !== 'linux') return kill(pid, 0) !== 'gone';
-  const stat = readStat(pid);
-  return stat !== null && stat.startTime === startTime && !isOver(stat);
+/**
+ * Whether this very process runs still. Costs microseconds. Where we lack the descriptor to
+ * look, whoever has its pid is taken for it: to wait for it, not to signal it.
+ */
+export function isRunning(process: ProcessRef): boolean {
+  const answer = livenessHere(process);
+  return answer === 'unknown' ? kill(process.pid, 0) !== 'gone' : answer === 'alive';
 }
 
 function kill(pid: number, signal: NodeJS.Signals | 0): SignalAnswer {
@@ -129,28 +153,28 @@ function signalTree(pid: number, signal: EndSignal | 0): SignalAnswer {
 function signalSeen(seen: Seen, signal: EndSignal): SignalAnswer {
   const answers: SignalAnswer[] = [];
   for (const [group, members] of seen.groups) {
-    const isThere = members.some((member) => isStillIn(group, member));
-    if (isThere) answers.push(signalGroup(group, signal));
+    if (members.some((member) => isThere(member, group))) answers.push(signalGroup(group, signal));
   }
   for (const member of seen.singles) {
-    if (isRunning(member)) answers.push(kill(member.pid, signal));
+    if (isThere(member)) answers.push(kill(member.pid, signal));
   }
   if (answers.includes('sent')) return 'sent';
   return answers.includes('denied') ? 'denied' : 'gone';
 }
 
-function isStillIn(group: number, member: ProcessRef): boolean {
+/** In this group where one is given. False also where we lack the descriptor to look. */
+function isThere(member: ProcessRef, group?: number): boolean {
   // Seen without /proc: there is nothing more to check.
   if (member.startTime === '') return true;
   const stat = readStat(member.pid);
-  return stat?.startTime === member.startTime && stat.group === group;
+  if (stat === null || stat.startTime !== member.startTime || isOver(stat)) return false;
+  return group === undefined || stat.group === group;
 }
 
-function look(traces: readonly Trace[], options: LookOptions): Seen {
-  // In the usual case their groups are gone, and one system call each says so. With a pass
-  // over /proc for each, a worker with hundreds of attempts could not end them in time.
+async function look(traces: readonly Trace[], options: LookOptions): Promise<Seen> {
+  // In the usual case their groups are gone, and one system call each says so.
   if (options.scope === 'group' && traces.every(isGroupGone)) return nobody();
-  return lookForMembers(traces, options) ?? lookWithoutProc(traces);
+  return (await lookForMembers(traces, options)) ?? lookWithoutProc(traces);
 }
 
 function isGroupGone({ leader }: Trace): boolean {
@@ -158,7 +182,7 @@ function isGroupGone({ leader }: Trace): boolean {
 }
 
 function nobody(): Seen {
-  return { members: [], groups: new Map(), singles: [], undecided: [] };
+  return { members: [], groups: new Map(), singles: [], undecided: [], complete: true };
 }
 
 /** Elsewhere a group can be asked for and signalled, but not looked into. */

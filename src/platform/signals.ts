@@ -22,7 +22,15 @@ export interface SignalName {
 /** From what a runtime reports: a name, or a number where it knows no name. */
 export function signalOf(reported: string | number): SignalName {
   if (typeof reported === 'number') return { name: nameOf(reported), number: reported };
-  return { name: reported, number: NUMBERS.get(reported) ?? 0 };
+  return { name: reported, number: numberOfSignal(reported) };
+}
+
+/** The number of a signal by the name it is given here; 0 for a name that is none. */
+export function numberOfSignal(name: string): number {
+  const unnamed = /^SIG(?:(\d+)|RTMIN(?:\+(\d+))?)$/.exec(name);
+  if (unnamed === null) return NUMBERS.get(name) ?? 0;
+  const [, number, offset = 0] = unnamed;
+  return number === undefined ? SIGRTMIN + Number(offset) : Number(number);
 }
 
 function nameOf(number: number): string {

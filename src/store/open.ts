@@ -3,7 +3,8 @@
 
 import { lstatSync } from 'node:fs';
 import type { Env } from '../env.ts';
-import { ensureHome, type Location } from '../location.ts';
+import { failpoint } from '../failpoint.ts';
+import { ensureHome, isHomeComplete, type Location } from '../location.ts';
 import type { Store } from './store.ts';
 
 export interface OpenOptions {
@@ -16,9 +17,12 @@ export interface OpenOptions {
 
 /** Opens the store, making its home and its database where there are none. */
 export async function openStore(location: Location, options: OpenOptions): Promise<Store> {
-  // `--db` may name any file: one that is refused must not get a home beside it.
-  const homeLast = isThere(location.database) && !isThere(location.home);
-  if (!homeLast) ensureHome(location);
+  failpoint('open');
+  // `--db` may name any file, and an empty one may stand in the home: what is refused must
+  // not get directories of ours beside it.
+  const there = isThere(location.database);
+  if (!there) ensureHome(location);
+  const homeLast = there && !isHomeComplete(location);
   const { openSqliteStore } = await import('./sqlite/store.ts');
   return await openSqliteStore({
     ...options,

@@ -2,6 +2,7 @@
 // speaks of. Times are ms since 1970 unless a field says that it is the boot clock.
 
 import type { BackoffPolicy } from '../backoff.ts';
+import type { QueuectlError } from '../errors.ts';
 import type { Job, Outcome, State } from '../job.ts';
 import type { ProcessIdentity } from '../platform/identity.ts';
 
@@ -48,7 +49,10 @@ export interface Page {
 export interface Stats {
   /** Jobs by queue and state; only what is not zero. */
   readonly counts: readonly { readonly queue: string; readonly state: State; readonly n: number }[];
-  /** When the longest-waiting job that is due became due; null if none waits. */
+  /**
+   * When the longest-waiting job that is due became due; null if none waits. Where the clock
+   * was set back, what was due before counts as due until a claim has looked at it again.
+   */
   readonly oldestWaiting: number | null;
   /** When the next job that is not yet due will be; null if there is none. */
   readonly nextDue: number | null;
@@ -214,6 +218,11 @@ export interface Attention {
   readonly nextDue: number | null;
   /** Waiting or running jobs of its queues: with none, `--drain` is done. */
   readonly unfinished: boolean;
+  /**
+   * Why this program is too old for the database by now (`newer_schema`): the worker gets
+   * no more jobs, and must stop once it has recorded what it has. Null: it is not.
+   */
+  readonly outdated: QueuectlError | null;
 }
 
 export interface RunningAttempt extends AttemptRef {

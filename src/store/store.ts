@@ -8,7 +8,9 @@
 //   the commit; the caller then does not know, and repeating is safe.
 // - They reject with QueuectlError only: `busy` when another process held the write lock
 //   for longer than the store was opened to wait, `full`, `read_only`, `damaged`,
-//   `unavailable`.
+//   `unavailable`; `newer_schema` once a newer queuectl has migrated the database. What
+//   finishes what was begun (results, renewals, reaping, the end of a worker) is then
+//   still written, as long as the schema bears it.
 // - Every write about a running attempt is fenced by its run token; a stale token changes
 //   nothing and is answered, not thrown.
 
@@ -180,6 +182,13 @@ export interface Store {
 
   /** Grows when another connection has committed. Costs microseconds: for polling. */
   version(): Promise<number>;
+
+  /**
+   * Housekeeping, for supervisors to call about once a second: gives disk space back where
+   * much of it lies idle. Answers what keeps it from that, for people, or null. Costs
+   * microseconds as long as there is nothing to do.
+   */
+  tend(): Promise<string | null>;
 
   /** Releases the connection. Idempotent. */
   close(): Promise<void>;

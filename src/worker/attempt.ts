@@ -91,7 +91,9 @@ class RunningCommand implements RunningAttempt {
   }
 
   end(cause: EndCause): void {
-    if (this.#over) return;
+    // Asked again with every look until it has ended.
+    const known = this.#cause !== null && (this.#everywhere || cause === 'interrupted');
+    if (this.#over || (known && cause !== 'lost')) return;
     // One that has ended before TERM was sent keeps its own result, even if we have not
     // been told of its end yet.
     const runs = this.#exit === null && isRunning(this.#options.trace.leader);
@@ -147,12 +149,21 @@ class RunningCommand implements RunningAttempt {
 
   /** Its own process has ended by itself: drains, and ends who is left of its group. */
   async #endLeftovers(): Promise<void> {
-    const { trace } = this.#options;
-    // Asked at once: the group's number is still its own.
-    const left = processesOf([trace], { scope: 'group', fresh: true });
-    if (left.length > 0) this.#options.onLeft(left);
+    const { env } = this.#options;
+    // Asked at once: who bears the group's number now has it from its leader.
+    const asked = this.#leftovers(env.boot());
     await this.#drain();
+    const left = await asked;
     if (left.length > 0) this.#ending ??= this.#endProcesses(LEFTOVER_GRACE_MS, left);
+  }
+
+  async #leftovers(endedAt: number): Promise<readonly ProcessRef[]> {
+    const { trace, onLeft, warn } = this.#options;
+    const left = await processesOf([trace], { scope: 'group', endedAt });
+    if (left === null) warn(`cannot see what is left of attempt ${trace.marker}: it stays`);
+    if (left === null || left.length === 0) return [];
+    onLeft(left);
+    return left;
   }
 
   /** Waits until all output is on file, at most DRAIN_MS. */
@@ -166,22 +177,26 @@ class RunningCommand implements RunningAttempt {
   }
 
   /**
-   * The one way in which processes of an attempt are ended. TERM is sent before this
-   * returns its promise; after `grace` ms, or once the lease is lost, KILL.
+   * The one way in which processes of an attempt are ended. Its group has got TERM when
+   * this returns its promise; after `grace` ms, or once the lease is lost, KILL.
    */
   async #endProcesses(grace: number, known: readonly ProcessRef[]): Promise<void> {
     const { trace, env, warn } = this.#options;
     let seen = known;
     if (!this.#hurry.signal.aborted) {
-      this.#terminate(known);
-      seen = await this.#react(grace, known);
+      const deadline = env.boot() + grace;
+      await this.#terminate(known);
+      seen = await this.#react(deadline, known);
     }
-    const kill = (): Promise<boolean> =>
-      killAndWait([trace], {
+    const kill = (): Promise<boolean> => {
+      // All of it dies together, and without a look where none is possible.
+      if (this.#leads()) signalGroup(trace.leader.pid, 'SIGKILL');
+      return killAndWait([trace], {
         scope: this.#scope(),
         known: seen,
         sleep: (ms) => env.sleep(ms),
       });
+    };
     if (await kill()) return;
     warn(`processes of attempt ${trace.marker} do not end, or may not be ended by us`);
     // What a command that ended by itself has left behind cannot take its result back. But
@@ -196,35 +211,45 @@ class RunningCommand implements RunningAttempt {
     return this.#everywhere ? 'all' : 'group';
   }
 
-  #terminate(known: readonly ProcessRef[]): void {
+  /** Its own process runs, so that the group with its number is its own. */
+  #leads(): boolean {
+    return this.#exit === null && isRunning(this.#options.trace.leader);
+  }
+
+  /** The group at once; whoever else is to be found, a moment later. */
+  async #terminate(known: readonly ProcessRef[]): Promise<void> {
     const { trace } = this.#options;
-    if (this.#exit === null && !this.#everywhere) {
-      for (const signal of TERMINATE) signalGroup(trace.leader.pid, signal);
-    } else {
-      signalProcesses([trace], TERMINATE, { scope: this.#scope(), known });
-    }
+    const group = trace.leader.pid;
+    const leads = this.#leads();
+    if (leads) for (const signal of TERMINATE) signalGroup(group, signal);
+    if (leads && !this.#everywhere) return;
+    const except = leads ? { except: group } : {};
+    await signalProcesses([trace], TERMINATE, { scope: this.#scope(), known, ...except });
   }
 
   /** Waits until all are gone, the grace is over or the lease is lost; answers who is left. */
-  async #react(grace: number, known: readonly ProcessRef[]): Promise<readonly ProcessRef[]> {
+  async #react(deadline: number, known: readonly ProcessRef[]): Promise<readonly ProcessRef[]> {
     const { env, trace } = this.#options;
-    const deadline = env.boot() + grace;
     const graceOver = new AbortController();
     const stop = AbortSignal.any([this.#hurry.signal, graceOver.signal]);
-    const waited = pause(env, grace, stop);
+    const waited = pause(env, Math.max(0, deadline - env.boot()), stop);
     await Promise.race([this.#exited, waited]);
     graceOver.abort();
     await waited;
 
     let seen = known;
     while (!this.#hurry.signal.aborted) {
-      seen = processesOf([trace], { scope: this.#scope(), known: seen });
-      if (seen.length === 0) break;
-      for (let wait = FIRST_POLL_MS; seen.some(isRunning); wait *= 2) {
+      const now = await processesOf([trace], { scope: this.#scope(), known: seen });
+      if (now?.length === 0) return now;
+      // Nobody can say who is there: they get their time all the same.
+      let mayRun = now === null;
+      seen = now ?? seen;
+      for (let wait = FIRST_POLL_MS; mayRun || seen.some(isRunning); wait *= 2) {
         const left = deadline - env.boot();
         if (left <= 0) return seen;
-        const next = Math.min(wait, left, LONGEST_POLL_MS);
+        const next = Math.min(mayRun ? LONGEST_POLL_MS : wait, left, LONGEST_POLL_MS);
         if (!(await pause(env, next, this.#hurry.signal))) return seen;
+        mayRun = false;
       }
     }
     return seen;

@@ -4,6 +4,7 @@
 
 import type { Env } from '../env.ts';
 import { messageOf } from '../errors.ts';
+import { failpoint } from '../failpoint.ts';
 import { SpawnError } from '../platform/diagnose.ts';
 import { markerOf, type ProcessRef } from '../platform/processes.ts';
 import { shellCall } from '../platform/shell.ts';
@@ -49,6 +50,7 @@ export function createCommandRunner(options: CommandRunnerOptions): Runner {
       } catch (error) {
         return notStarted(error);
       }
+      failpoint('after-spawn');
       const leader = { pid: spawned.pid, startTime: spawned.startTime };
       const strikeOff: (() => void)[] = [];
       const note = (process: ProcessRef): void => {
@@ -60,7 +62,9 @@ export function createCommandRunner(options: CommandRunnerOptions): Runner {
         env: options.env,
         spawned,
         trace: { marker: markerOf(options.databaseId, job.runToken), leader },
-        log: options.logs.writer(job.key, job.number, options.settings().logMaxBytes),
+        log: options.logs.writer(job.key, job.number, options.settings().logMaxBytes, (error) =>
+          warn(`${job.id}: the log of attempt ${job.number} is incomplete: ${messageOf(error)}`),
+        ),
         timeout: job.timeout,
         killAfter: () => options.settings().killAfter,
         onLeft: (processes) => processes.forEach(note),

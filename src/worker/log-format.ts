@@ -7,8 +7,8 @@
 // takes up to half of the cap. What follows goes to the tail files `….log.1`, `….log.2` …,
 // a quarter of the cap each, headers counted; making one deletes the last but one. A tail
 // file begins with the position of its first byte in the whole output (8 bytes, little
-// endian), which tells how much was deleted before it. A frame of length 0 marks that the
-// disk refused what came there.
+// endian), which tells how much was deleted before it. A frame of length 0 ends a file whose
+// disk refused what came then; where it took more later, that is in the next file.
 
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';

@@ -24,6 +24,8 @@ export interface LogPosition {
   /** The frame that is being read: its stream, and how much of it is still to come. */
   readonly stream: StreamName;
   readonly left: number;
+  /** The disk refused what came after this, until the next file. */
+  readonly refused: boolean;
 }
 
 export type LogChunk =
@@ -35,10 +37,17 @@ export type LogChunk =
     }
   /** So many bytes are not kept: the output was longer than the cap. */
   | { readonly kind: 'cut'; readonly bytes: number; readonly next: LogPosition }
-  /** The log disk refused what came here; how much is not known to the log. */
-  | { readonly kind: 'broken'; readonly next: LogPosition };
+  /** The log disk refused so many bytes here; null: all from here on, as far as is known. */
+  | { readonly kind: 'broken'; readonly bytes: number | null; readonly next: LogPosition };
 
-const START: LogPosition = { segment: 0, at: 0, offset: 0, stream: 'stdout', left: 0 };
+const START: LogPosition = {
+  segment: 0,
+  at: 0,
+  offset: 0,
+  stream: 'stdout',
+  left: 0,
+  refused: false,
+};
 
 /** Enough that system calls don't count, little enough to hold several. */
 const READ_BYTES = 64 * 1024;
@@ -56,7 +65,8 @@ export function* readLog(
     const later = segmentAfter(root, key, attempt, position.segment);
     for (const chunk of readSegment(logFile(root, key, attempt, position.segment), position)) {
       position = chunk.next;
-      yield chunk;
+      // The next file tells how much.
+      if (later === null || chunk.kind !== 'broken' || chunk.bytes !== null) yield chunk;
     }
     if (later === null) return;
     position = { ...position, segment: later, at: 0, left: 0 };
@@ -72,6 +82,20 @@ function segmentAfter(root: string, key: number, attempt: number, segment: numbe
   return later.length === 0 ? null : Math.min(...later);
 }
 
+/**
+ * Bytes of a finished attempt's output that its disk did not take, by how many there were;
+ * also where the log is gone altogether. What the cap has cut is not counted.
+ */
+export function refusedBytes(root: string, key: number, attempt: number, logBytes: number): number {
+  let refused = 0;
+  let offset = 0;
+  for (const { kind, bytes, next } of readLog(root, key, attempt)) {
+    if (kind === 'broken') refused += bytes ?? 0;
+    ({ offset } = next);
+  }
+  return refused + Math.max(logBytes - offset, 0);
+}
+
 function* readSegment(path: string, from: LogPosition): Generator<LogChunk, void> {
   const fd = openIfThere(path);
   if (fd === null) return;
@@ -80,9 +104,10 @@ function* readSegment(path: string, from: LogPosition): Generator<LogChunk, void
     if (position.segment > 0 && position.at === 0) {
       const start = tailStart(fd);
       if (start === null) return;
-      const cut = start - position.offset;
-      position = { ...position, at: TAIL_HEADER_BYTES, offset: start };
-      if (cut > 0) yield { kind: 'cut', bytes: cut, next: position };
+      const bytes = start - position.offset;
+      const kind = position.refused ? 'broken' : 'cut';
+      position = { ...position, at: TAIL_HEADER_BYTES, offset: start, refused: false };
+      if (bytes > 0) yield { kind, bytes, next: position };
     }
     yield* readFrames(fd, position);
   } finally {
@@ -109,8 +134,8 @@ function tailStart(fd: number): number | null {
 }
 
 function* readFrames(fd: number, from: LogPosition): Generator<LogChunk, void> {
-  let { at, offset, stream, left } = from;
-  const here = (): LogPosition => ({ segment: from.segment, at, offset, stream, left });
+  let { at, offset, stream, left, refused } = from;
+  const here = (): LogPosition => ({ segment: from.segment, at, offset, stream, left, refused });
   for (;;) {
     // A new one each time: the reader may keep what it was given.
     const buffer = new Uint8Array(READ_BYTES);
@@ -123,7 +148,9 @@ function* readFrames(fd: number, from: LogPosition): Generator<LogChunk, void> {
         ({ stream, length: left } = readFrameHeader(view, used));
         used += FRAME_HEADER_BYTES;
         at += FRAME_HEADER_BYTES;
-        if (left === 0) yield { kind: 'broken', next: here() };
+        if (left > 0) continue;
+        refused = true;
+        yield { kind: 'broken', bytes: null, next: here() };
         continue;
       }
       const bytes = buffer.subarray(used, Math.min(used + left, length));

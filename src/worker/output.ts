@@ -31,8 +31,16 @@ import { type LogChunk, type LogPosition, readLog } from './log-reader.ts';
 
 /** Where the output of attempts is kept. Keys are those of jobs. */
 export interface LogStore {
-  /** For one attempt, once; an attempt's number is never used again. */
-  writer(key: number, attempt: number, maxBytes: number): LogWriter;
+  /**
+   * For one attempt, once; an attempt's number is never used again. `onTrouble` is told, the
+   * first time, why something could not be kept.
+   */
+  writer(
+    key: number,
+    attempt: number,
+    maxBytes: number,
+    onTrouble?: (error: unknown) => void,
+  ): LogWriter;
   /**
    * What there is from `from` on, by default everything, in order of arrival; of an
    * attempt that still runs as well. Go on later from the `next` of the last chunk.
@@ -45,7 +53,10 @@ export interface LogStore {
 }
 
 export interface LogWriter {
-  /** The bytes are in the file, or counted and given up, when this returns. Never throws. */
+  /**
+   * The bytes are in the file, or counted and given up, when this returns. Never throws. What
+   * comes after something was given up is kept again as soon as the disk takes it.
+   */
   write(stream: StreamName, bytes: Uint8Array): void;
   /** Closes the log. Answers how many bytes it was given, kept or not. Idempotent. */
   end(): number;
@@ -54,7 +65,8 @@ export interface LogWriter {
 /** Logs as files under `root`, which is made with the first of them. */
 export function createLogStore(root: string): LogStore {
   return {
-    writer: (key, attempt, maxBytes) => new FileLogWriter(root, key, attempt, maxBytes),
+    writer: (key, attempt, maxBytes, onTrouble = () => {}) =>
+      new FileLogWriter({ root, key, attempt, maxBytes, onTrouble }),
     read: (key, attempt, from) => readLog(root, key, attempt, from),
     remove: (keys) => removeLogs(root, keys),
     size: (key, attempt) => sizeOfLog(root, key, attempt),
@@ -80,12 +92,21 @@ const NEW_FILE =
 /** Shared by all writers: a frame is written before anything else runs. */
 const frameHeader = new DataView(new ArrayBuffer(FRAME_HEADER_BYTES));
 
+interface WriterOptions {
+  readonly root: string;
+  readonly key: number;
+  readonly attempt: number;
+  readonly maxBytes: number;
+  readonly onTrouble: (error: unknown) => void;
+}
+
 class FileLogWriter implements LogWriter {
   readonly #root: string;
   readonly #key: number;
   readonly #attempt: number;
   readonly #headBytes: number;
   readonly #tailBytes: number;
+  readonly #onTrouble: (error: unknown) => void;
   #fd: number | null = null;
   /** The file being written: 0 is the head; −1 before the first byte. */
   #segment = -1;
@@ -93,37 +114,47 @@ class FileLogWriter implements LogWriter {
   #written = 0;
   #room = 0;
   #seen = 0;
+  /** Something was given up since the last byte that was written. */
   #broken = false;
+  /** The current file ends with the mark that says so. */
   #marked = false;
+  #told = false;
+  #over = false;
 
-  constructor(root: string, key: number, attempt: number, maxBytes: number) {
+  constructor({ root, key, attempt, maxBytes, onTrouble }: WriterOptions) {
     const cap = Math.max(maxBytes, LEAST_CAP);
     this.#root = root;
     this.#key = key;
     this.#attempt = attempt;
     this.#headBytes = Math.floor(cap / 2);
     this.#tailBytes = Math.floor(cap / 4);
+    this.#onTrouble = onTrouble;
   }
 
   write(stream: StreamName, bytes: Uint8Array): void {
     const start = this.#seen;
     this.#seen += bytes.length;
-    if (this.#broken) return;
+    if (this.#over) return;
     try {
       for (let at = 0; at < bytes.length;) {
-        if (this.#room <= FRAME_HEADER_BYTES) this.#nextFile(start + at);
+        // Also after a gap: a file begins by saying where in the output it does.
+        if (this.#broken) this.#goOn(start + at);
+        else if (this.#room <= FRAME_HEADER_BYTES) this.#nextFile(start + at);
         const piece = bytes.subarray(at, at + this.#room - FRAME_HEADER_BYTES);
         this.#writeFrame(stream, piece);
         at += piece.length;
       }
-    } catch {
+    } catch (error) {
       // Full, gone, forbidden or failing: the job goes on without a log (guarantee 11).
       this.#broken = true;
       this.#mark();
+      if (!this.#told) this.#onTrouble(error);
+      this.#told = true;
     }
   }
 
   end(): number {
+    this.#over = true;
     if (this.#fd !== null) {
       // There may be room again for the mark.
       if (this.#broken) this.#mark();
@@ -147,21 +178,36 @@ class FileLogWriter implements LogWriter {
     this.#room -= length;
   }
 
-  /** `position`: of the next byte in the whole output. */
+  /** After a gap: what was given up is marked, even where not a byte had been kept. */
+  #goOn(position: number): void {
+    if (this.#fd === null) this.#nextFile(0);
+    this.#mark();
+    this.#nextFile(position);
+    this.#broken = false;
+  }
+
+  /** `position`: of the next byte in the whole output. What fails leaves all as it was. */
   #nextFile(position: number): void {
     const segment = this.#segment + 1;
     const fd = this.#createFile(segment);
+    const headerBytes = segment === 0 ? 0 : TAIL_HEADER_BYTES;
+    if (headerBytes > 0) {
+      const header = Buffer.alloc(headerBytes);
+      header.writeBigUInt64LE(BigInt(position));
+      try {
+        if (writeSync(fd, header) !== headerBytes) throw new Error('short write');
+      } catch (error) {
+        closeSync(fd);
+        unlinkIfThere(this.#path(segment));
+        throw error;
+      }
+    }
     if (this.#fd !== null) closeSync(this.#fd);
     this.#fd = fd;
     this.#segment = segment;
-    this.#written = 0;
-    this.#room = this.#headBytes;
-    if (segment === 0) return;
-    const header = Buffer.alloc(TAIL_HEADER_BYTES);
-    header.writeBigUInt64LE(BigInt(position));
-    if (writeSync(fd, header) !== TAIL_HEADER_BYTES) throw new Error('short write');
-    this.#written = TAIL_HEADER_BYTES;
-    this.#room = this.#tailBytes - TAIL_HEADER_BYTES;
+    this.#marked = false;
+    this.#written = headerBytes;
+    this.#room = (segment === 0 ? this.#headBytes : this.#tailBytes) - headerBytes;
     if (segment > 2) unlinkIfThere(this.#path(segment - 2));
   }
 

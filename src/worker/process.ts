@@ -103,6 +103,8 @@ export async function runWorkerProcess(options: WorkerProcessOptions): Promise<n
       await worker.run();
       log('stopped');
       await store.endWorker(key, 'stopped');
+      // So its supervisor knows that another one would find the same.
+      if (worker.outdated !== null) throw worker.outdated;
       return 0;
     } finally {
       ignoreSignals();

@@ -10,7 +10,8 @@
 import { resolveSettings, type Settings } from '../config.ts';
 import { type Env, pause } from '../env.ts';
 import { messageOf } from '../errors.ts';
-import { liveness, type ProcessIdentity } from '../platform/identity.ts';
+import { failpoint } from '../failpoint.ts';
+import type { ProcessIdentity } from '../platform/identity.ts';
 import { isGone } from '../presence.ts';
 import type { RunningAttempt, Store, SupervisorRecord, WorkerRecord } from '../store/store.ts';
 import { RENEWALS_PER_LEASE } from './lease.ts';
@@ -86,7 +87,9 @@ export class Reaper {
     await this.#reapOrphans(orphans.filter(({ owner }) => this.#isGone(owner)));
     await this.#reapExpired(
       running.filter(({ owner }) => !isSameProcess(owner, self) && !this.#isGone(owner)),
-      workers.filter(({ identity, jobs }) => liveness(identity) === 'unknown' && jobs.length === 0),
+      workers.filter(
+        ({ identity, jobs }) => env.liveness(identity) === 'unknown' && jobs.length === 0,
+      ),
     );
     this.#lastLook = env.boot();
   }
@@ -124,8 +127,8 @@ export class Reaper {
 
   /** What is left of workers whose record somebody ended before their attempts. */
   async #reapOrphans(attempts: readonly RunningAttempt[]): Promise<void> {
-    for (const attempt of attempts) {
-      await this.#reapAll([attempt], attempt.workerName, `worker ${attempt.workerName} died`, true);
+    for (const [name, owned] of Map.groupBy(attempts, ({ workerName }) => workerName)) {
+      await this.#reapAll(owned, name, `worker ${name} died`, true);
     }
   }
 
@@ -150,11 +153,14 @@ export class Reaper {
     }
     const { backoff } = await this.#settings();
     for (const attempt of ended) {
+      failpoint('reap-after-kill');
       const random = env.random();
       const { leaseUntil } = attempt;
       const result = await store.reap({ attempt, leaseUntil, reason, backoff, random });
-      if (!result.stale)
-        log(`${attempt.jobId}: attempt ${attempt.number} lost, now ${result.state}`);
+      const what = result.stale
+        ? 'has ended or was renewed meanwhile; nothing is changed'
+        : `lost, now ${result.state}`;
+      log(`${attempt.jobId}: attempt ${attempt.number} ${what}`);
     }
     return ended.length === attempts.length;
   }
@@ -194,6 +200,7 @@ export class Reaper {
     const couldWrite = await this.#couldWrite();
     const interval = (await this.#settings()).lease / RENEWALS_PER_LEASE;
     const now = env.boot();
+    const expired: RunningAttempt[] = [];
     for (const { name, of } of leases) {
       const suspicion = couldWrite ? known.get(name) : undefined;
       if (suspicion?.leaseUntil !== of.leaseUntil) {
@@ -202,10 +209,13 @@ export class Reaper {
         this.#suspects.set(name, suspicion);
       } else if (!('runToken' in of)) {
         await store.endWorker(of.key, 'was not heard of any more');
-      } else if (await this.#isUnrenewed(of)) {
-        const reason = `worker ${of.workerName} did not renew its lease`;
-        await this.#reapAll([of], of.workerName, reason, false);
+      } else {
+        expired.push(of);
       }
+    }
+    for (const [name, owned] of Map.groupBy(expired, ({ workerName }) => workerName)) {
+      const unrenewed = await this.#unrenewed(owned);
+      await this.#reapAll(unrenewed, name, `worker ${name} did not renew its lease`, false);
     }
   }
 
@@ -222,16 +232,15 @@ export class Reaper {
     return env.boot() - begun < REAP_INTERVAL_MS;
   }
 
-  async #isUnrenewed(attempt: RunningAttempt): Promise<boolean> {
+  async #unrenewed(attempts: readonly RunningAttempt[]): Promise<readonly RunningAttempt[]> {
     const running = await this.#options.store.running();
-    return running.some(
-      ({ runToken, leaseUntil }) =>
-        runToken === attempt.runToken && leaseUntil === attempt.leaseUntil,
-    );
+    const leases = new Map(running.map(({ runToken, leaseUntil }) => [runToken, leaseUntil]));
+    return attempts.filter(({ runToken, leaseUntil }) => leases.get(runToken) === leaseUntil);
   }
 
   #isGone(identity: ProcessIdentity): boolean {
-    return isGone(this.#options.store, identity, this.#options.self);
+    const { store, env, self } = this.#options;
+    return isGone(store, env, identity, self);
   }
 }
 

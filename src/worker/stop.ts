@@ -47,7 +47,7 @@ export async function stopWorkers(queue: Queue, env: Env, options: StopOptions):
     await options.reaper?.look();
     const living = onlyLiving(queue.store, env, await recorded(queue));
     if (living.workers.length === 0 && living.supervisors.length === 0) return 0;
-    await stopLiving(queue, env, options);
+    await stopLiving(queue, env, options, living);
     const { workers } = onlyAsked(await recorded(queue));
     const orphaned = workers.filter((worker) => worker.jobs.length > 0);
     if (orphaned.length > 0) throw notRecorded(orphaned);
@@ -58,14 +58,23 @@ export async function stopWorkers(queue: Queue, env: Env, options: StopOptions):
   }
 }
 
-async function stopLiving(queue: Queue, env: Env, options: StopOptions): Promise<void> {
+async function stopLiving(
+  queue: Queue,
+  env: Env,
+  options: StopOptions,
+  living: Left,
+): Promise<void> {
   const { killAfter } = resolveSettings(await queue.store.settings());
-  await queue.store.requestStop({
-    workers: null,
-    supervisors: null,
-    mode: options.now ? 'now' : 'graceful',
-    stopBy: options.grace === null ? null : Math.round(env.boot() + options.grace),
-  });
+  try {
+    await queue.store.requestStop({
+      workers: null,
+      supervisors: null,
+      mode: options.now ? 'now' : 'graceful',
+      stopBy: options.grace === null ? null : Math.round(env.boot() + options.grace),
+    });
+  } catch (error) {
+    throw notAsked(error, living);
+  }
   const bound = options.now ? 0 : options.grace;
   const left = await waitForEnd(
     queue,
@@ -131,8 +140,20 @@ function onlyLiving(store: Store, env: Env, { workers, supervisors }: Left): Lef
   const living = workers.filter((worker) => !isWorkerGone(store, env, worker));
   return {
     workers: living,
-    supervisors: supervisors.filter((one) => !isSupervisorGone(store, one, living)),
+    supervisors: supervisors.filter((one) => !isSupervisorGone(store, env, one, living)),
   };
+}
+
+/** A disk that takes no writes takes no request either; signals need none. */
+function notAsked(error: unknown, { workers, supervisors }: Left): unknown {
+  if (!(error instanceof QueuectlError) || error.code === 'damaged') return error;
+  const keys = new Set(supervisors.map(({ key }) => key));
+  const orphans = workers.filter(({ supervisor }) => supervisor === null || !keys.has(supervisor));
+  const pids = [...supervisors, ...orphans].map(({ identity }) => identity.pid);
+  return new QueuectlError(error.code, `the workers could not be asked to stop: ${error.message}`, {
+    hint: `try again when it can be written; until then kill -TERM ${pids.join(' ')} stops them too`,
+    cause: error,
+  });
 }
 
 function notRecorded(orphaned: readonly WorkerRecord[]): QueuectlError {

@@ -44,6 +44,9 @@ export class Supervisor {
   #stopping = false;
   /** Why none is started any more, as an exit code; 0: because it was asked to. */
   #exitCode = 0;
+  #storageLost = false;
+  /** What keeps the storage from giving disk space back. */
+  #trouble: string | null = null;
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
@@ -93,16 +96,37 @@ export class Supervisor {
       await store.version();
       const supervisors = await store.supervisors();
       const asked = supervisors.find((supervisor) => supervisor.key === key)?.stop ?? null;
-      if (asked === null) return;
-      if (!this.#stopping) log('stopping: starts no more workers');
-      this.#stopping = true;
+      if (asked !== null) {
+        if (!this.#stopping) log('stopping: starts no more workers');
+        this.#stopping = true;
+      }
+      await this.#tend();
     } catch (error) {
+      const lost = isLost(error);
+      if (lost && this.#storageLost) return;
       log(`could not look for a stop request: ${messageOf(error)}`);
-      if (!(error instanceof QueuectlError) || error.code !== 'replaced') return;
-      // Our workers find the same and end; others would make a new queue in its place.
+      if (!lost) return;
+      // Our workers find the same and end; others would make a new queue in its place. One
+      // that is idle may go on for long before it reads what is damaged.
+      this.#storageLost = true;
       this.#exitCode = STORAGE_DAMAGED;
-      this.#stopping = true;
+      this.stop('SIGTERM');
     }
+  }
+
+  /**
+   * Here and not in a worker: it may take a while, and nothing here waits for anything.
+   * Told once, however long it lasts.
+   */
+  async #tend(): Promise<void> {
+    const trouble = await this.#options.store.tend().catch((error: unknown) => {
+      if (isLost(error)) throw error;
+      return messageOf(error);
+    });
+    if ((trouble === null) !== (this.#trouble === null)) {
+      this.#options.log(trouble ?? 'the database takes no more disk space than it needs again');
+    }
+    this.#trouble = trouble;
   }
 
   /** One of the N places: a worker, and its successor when it dies. */
@@ -176,4 +200,8 @@ export class Supervisor {
       if (!(await pause(env, step, this.#closing.signal))) return;
     }
   }
+}
+
+function isLost(error: unknown): boolean {
+  return error instanceof QueuectlError && EXIT_CODE_OF[error.code] === STORAGE_DAMAGED;
 }

@@ -6,6 +6,7 @@ import type { Settings } from '../config.ts';
 import { resolveSettings } from '../config.ts';
 import { type Env, pause } from '../env.ts';
 import { messageOf, QueuectlError } from '../errors.ts';
+import { failpoint } from '../failpoint.ts';
 import type { Attention, Claimed, Ended, Store } from '../store/store.ts';
 import { Bell } from './bell.ts';
 import { Leases, type Slot } from './lease.ts';
@@ -69,6 +70,7 @@ export class Worker {
   #stopBy: number | null = null;
   #alarm = new AbortController();
   #failure: QueuectlError | null = null;
+  #outdated: QueuectlError | null = null;
   /** What the storage refused last, while it does. */
   #trouble: string | null = null;
   #storageLost = false;
@@ -133,6 +135,11 @@ export class Worker {
     this.#endAll('interrupted');
   }
 
+  /** Why it stopped by itself, all that it had recorded: a newer queuectl took over. */
+  get outdated(): QueuectlError | null {
+    return this.#outdated;
+  }
+
   /** Ms that attempts may take to finish after a signal. */
   get grace(): number {
     return this.#settings.grace;
@@ -188,6 +195,11 @@ export class Worker {
         }),
       );
       return;
+    }
+    if (attention.outdated !== null && this.#outdated === null) {
+      this.#outdated = attention.outdated;
+      this.#options.log(`${attention.outdated.message}; it finishes what it has and ends`);
+      this.stop();
     }
     if (attention.stop === 'now') this.stopNow();
     if (attention.stop === 'graceful') {
@@ -270,6 +282,7 @@ export class Worker {
   }
 
   #attemptEnded({ job, ours }: Slot, end: AttemptEnd): void {
+    failpoint('after-exit');
     this.#slots.delete(job.runToken);
     this.#hungry = true;
     // A lost lease is not ours to write about any more (guarantee 4).

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { box } from './box.ts';
+import { box, exitCode, untilOutput } from './box.ts';
 
 interface JobJson {
   readonly id: string;
@@ -205,6 +205,29 @@ test('many jobs: ids with --quiet, an array with --json, [] for nothing', async 
     more.map(({ id, state }) => [id, state]),
     [['c', 'pending']],
   );
+});
+
+test('--stream ends when it cannot store, although its producer is silent', async (t) => {
+  const cli = box(t);
+  await cli.ok(['enqueue', '--id', 'taken', '--', 'true']);
+  const child = cli.start(['enqueue', '--stream', '-']);
+  const said = untilOutput(child, /\n.*\n/, 'stderr');
+  // Its end never comes.
+  child.stdin?.write('{"id":"a","command":"true"}\n\n{"id":"taken","command":"true"}\n');
+  assert.equal(await exitCode(child), 4);
+  assert.match(await said, /^queuectl: line 3: a job with the id "taken" already exists\nhint: /);
+  assert.deepEqual(
+    (await cli.json<JobJson[]>(['list'])).map(({ id }) => id),
+    ['taken'],
+  );
+});
+
+test('a taken id in a file is told with its line', async (t) => {
+  const cli = box(t);
+  await cli.ok(['enqueue', '--id', 'taken', '--', 'true']);
+  const input = ['a', 'b', 'taken'].map((id) => `{"id":"${id}","command":"true"}`).join('\n\n');
+  const message = await cli.refused(['enqueue', '-'], 4, { input });
+  assert.match(message, /^queuectl: line 5: a job with the id "taken" already exists\n/);
 });
 
 test('--stream acknowledges what it has read while its input goes on', async (t) => {

@@ -19,6 +19,8 @@ export interface CallOptions {
   readonly input?: string | Uint8Array;
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Another build of queuectl. */
+  readonly executable?: string;
   /** Ms until it is killed and the call rejects; default 30,000. */
   readonly timeout?: number;
 }
@@ -77,7 +79,8 @@ export function sandbox(t: TestContext): Sandbox {
 
 function call(args: readonly string[], options: CallOptions): Promise<Answer> {
   const { promise, resolve: answer, reject } = Promise.withResolvers<Answer>();
-  const child = spawn(EXECUTABLE, args, { cwd: options.cwd, env: options.env, stdio: 'pipe' });
+  const { executable = EXECUTABLE, cwd, env } = options;
+  const child = spawn(executable, args, { cwd, env, stdio: 'pipe' });
   const out: Buffer[] = [];
   const err: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => out.push(chunk));

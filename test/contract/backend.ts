@@ -8,8 +8,11 @@ import type { Store } from '../../src/store/store.ts';
 export interface Backend {
   /** URL of that module. */
   readonly module: string;
-  /** A place for one new database; the first `open` makes it. */
-  create(): Promise<Database>;
+  /**
+   * A place for one new database; the first `open` makes it. `inMemory`: the test commits
+   * tens of thousands of times and is not about disks, so it need not wait for one.
+   */
+  create(options?: { readonly inMemory?: boolean }): Promise<Database>;
   /** One more connection, from whichever process. */
   open(address: string, options: OpenOptions): Promise<Store>;
 }

@@ -3,6 +3,8 @@
 
 import { setImmediate } from 'node:timers/promises';
 import type { Env } from '../../src/env.ts';
+import { liveness } from '../../src/platform/identity.ts';
+import { seeded } from '../fixtures/random.ts';
 
 export const SECOND = 1000;
 export const MINUTE = 60 * SECOND;
@@ -13,10 +15,11 @@ export class TestEnv implements Env {
   #wall = Date.UTC(2027, 2, 1, 12);
   #boot = 5 * DAY;
   #ids = 0;
-  #seed: number;
+  readonly random: () => number;
+  readonly liveness = liveness;
 
   constructor(seed = 1) {
-    this.#seed = seed;
+    this.random = seeded(seed);
   }
 
   now(): number {
@@ -38,12 +41,9 @@ export class TestEnv implements Env {
     this.#wall = ms;
   }
 
-  /** mulberry32: small, and uniform enough for jitter. */
-  random(): number {
-    this.#seed = (this.#seed + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(this.#seed ^ (this.#seed >>> 15), 1 | this.#seed);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  /** It should not do that; where it does, nothing may break. */
+  setBoot(ms: number): void {
+    this.#boot = ms;
   }
 
   async sleep(ms: number, signal?: AbortSignal): Promise<void> {

@@ -268,6 +268,28 @@ for (const sort of ['newest', 'oldest'] as const) {
   }
 }
 
+for (const cursor of [null, 'j5']) {
+  const where = cursor ?? 'top';
+  placeTest(
+    `the dead by when they died, ${where}: from their own index, in its order`,
+    async (place) => {
+      await place.make(names('j', 9).map((id) => ({ id })));
+      const plans = await plansOf(place, async (store) => {
+        await store.list(query({ sort: 'updated', states: ['dead'], cursor, limit: 3 }));
+      });
+      const steps = planOf(plans, 'WITH page');
+      // With a cursor it begins behind it; either way nothing but the page itself is sorted.
+      has(
+        steps,
+        cursor === null ? 'INDEX job_dead (state=?)' : 'INDEX job_dead (state=? AND updated_at<?)',
+      );
+      const sorted = steps.filter((step) => step.includes('TEMP B-TREE'));
+      assert.ok(sorted.length <= 1, steps.join('\n'));
+      assertNoScan(plans, [/^USE TEMP B-TREE FOR ORDER BY$/]);
+    },
+  );
+}
+
 placeTest('every sort of list has a plan', async (place) => {
   const plans = await plansOf(place, async (store) => {
     for (const sort of SORT_ORDERS) await store.list(query({ sort }));

@@ -1,6 +1,7 @@
 // SQLite as a backend of the contract suite: a database is a directory with a file in it.
 
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,8 +11,11 @@ import { openSqliteStore } from '../../src/store/sqlite/store.ts';
 import type { Store } from '../../src/store/store.ts';
 import type { Backend } from './backend.ts';
 
-export function temporaryDirectory(): Promise<string> {
-  return mkdtemp(join(tmpdir(), 'queuectl-contract-'));
+/** A file system without a disk. */
+const MEMORY = '/dev/shm';
+
+export function temporaryDirectory(parent = tmpdir()): Promise<string> {
+  return mkdtemp(join(parent, 'queuectl-contract-'));
 }
 
 /** The database and its wake file in `directory`. */
@@ -26,8 +30,8 @@ export function openIn(directory: string, options: OpenOptions): Promise<Store> 
 const backend: Backend = {
   module: import.meta.url,
 
-  async create() {
-    const directory = await temporaryDirectory();
+  async create({ inMemory = false } = {}) {
+    const directory = await temporaryDirectory(inMemory && existsSync(MEMORY) ? MEMORY : tmpdir());
     return {
       address: directory,
       check: () => check(directory),

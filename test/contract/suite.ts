@@ -4,6 +4,7 @@
 import { describe } from 'node:test';
 import type { Backend } from './backend.ts';
 import { cancel } from './cancel.ts';
+import { cancelRaces } from './cancel-races.ts';
 import { claim } from './claim.ts';
 import { connection } from './connection.ts';
 import { deadLetterQueue } from './dead.ts';
@@ -19,9 +20,9 @@ import { settings } from './settings.ts';
 import { stats } from './stats.ts';
 import { stop } from './stop.ts';
 import { workers } from './workers.ts';
-import { type ContractTest, subject } from './world.ts';
+import { type ContractTest, subject, type WorldOptions } from './world.ts';
 
-const SUBJECTS: readonly [string, (test: ContractTest) => void][] = [
+const SUBJECTS: readonly [string, (test: ContractTest) => void, WorldOptions?][] = [
   ['enqueue', enqueue],
   ['claim order', claim],
   ['due times', due],
@@ -38,10 +39,13 @@ const SUBJECTS: readonly [string, (test: ContractTest) => void][] = [
   ['connection', connection],
   ['random histories', histories],
   ['racing processes', races],
+  ['cancel races', cancelRaces, { inMemory: true }],
 ];
 
 export function contract(name: string, backend: Backend): void {
   describe(`${name} contract`, () => {
-    for (const [title, declare] of SUBJECTS) subject(backend, title, declare);
+    for (const [title, declare, options] of SUBJECTS) {
+      subject(backend, title, declare, options);
+    }
   });
 }

@@ -1,7 +1,7 @@
 // One database under test, with everything that a test wants to say in one line.
 
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import type { Attempt, Job, NewJob, Outcome, State } from '../../src/job.ts';
 import type { OpenOptions } from '../../src/store/open.ts';
 import type {
@@ -26,22 +26,25 @@ import { BACKOFF, FAILURE, identity, LEASE, one, SUCCESS } from './values.ts';
 
 export type ContractTest = (
   name: string,
-  body: (w: World) => Promise<void>,
+  body: (w: World, t: TestContext) => Promise<void>,
   options?: { readonly timeout?: number },
 ) => void;
+
+export type WorldOptions = Parameters<Backend['create']>[0];
 
 /** A group of tests, each with a database of its own that is checked and removed at its end. */
 export function subject(
   backend: Backend,
   name: string,
   declare: (test: ContractTest) => void,
+  options: WorldOptions = {},
 ): void {
   describe(name, () => {
     declare((promise, body, { timeout = 60_000 } = {}) => {
-      test(promise, { timeout }, async () => {
-        const w = await World.create(backend);
+      test(promise, { timeout }, async (t) => {
+        const w = await World.create(backend, options);
         try {
-          await body(w);
+          await body(w, t);
           await w.check();
         } finally {
           await w.remove();
@@ -67,8 +70,8 @@ export class World {
     this.store = store;
   }
 
-  static async create(backend: Backend): Promise<World> {
-    const database = await backend.create();
+  static async create(backend: Backend, options: WorldOptions = {}): Promise<World> {
+    const database = await backend.create(options);
     const env = new TestEnv();
     try {
       const store = await backend.open(database.address, { env, patience: MINUTE });

@@ -1,50 +1,77 @@
-// Fault 16: the database is deleted or replaced under running workers. They notice and
-// stop, with what they run, instead of working on a queue that nobody else can find.
+// Fault 16: the database is deleted, moved or replaced under running workers. They notice
+// (device and inode) and stop, with what they run, instead of working on a queue that
+// nobody else can find; what stands there now is left alone.
 
 import assert from 'node:assert/strict';
-import { renameSync, rmSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
-import { sandbox } from '../cli/support.ts';
+import { type Crew, crew, until } from '../fixtures/crew.ts';
 
-interface WorkerJson {
-  readonly pid: number;
-}
+const PARTS = ['-wal', '-shm', ''];
 
-/** Bounded: polls for the end of processes that are not our children. */
-async function goneWithin(pids: readonly number[], ms: number): Promise<boolean> {
-  for (const end = Date.now() + ms; Date.now() < end; await delay(50)) {
-    const states = await Promise.all(
-      pids.map((pid) => readFile(`/proc/${pid}/stat`, 'latin1').catch(() => ') Z')),
-    );
-    if (states.every((stat) => /\) [ZX]/.test(stat))) return true;
+function moveAway(queue: Crew): void {
+  for (const part of PARTS) {
+    const file = join(queue.home, `queue.db${part}`);
+    renameSync(file, `${file}.old`);
   }
-  return false;
 }
 
-for (const how of ['deleted', 'replaced'] as const) {
-  test(`a database that is ${how} under its workers ends them and what they run`, async (t) => {
-    const box = sandbox(t);
-    await box.ok(['worker', 'start', '--count', '2']);
-    const log = join(box.home, 'logs', 'workers', 'workers.log');
-    await box.ok(['enqueue', '--id', 'a', '--shell', 'echo $$ > pid; exec sleep 300']);
-    let pid = NaN;
-    for (const end = Date.now() + 20_000; Number.isNaN(pid) && Date.now() < end; await delay(20)) {
-      const text = await readFile(join(box.directory, 'pid'), 'utf8').catch(() => '');
-      if (text.endsWith('\n')) pid = Number(text);
-    }
-    const workers = (await box.json(['worker', 'list'])) as WorkerJson[];
-    const pids = [...workers.map((worker) => worker.pid), pid];
-    for (const suffix of ['-wal', '-shm', '']) {
-      const file = join(box.home, `queue.db${suffix}`);
-      if (how === 'deleted') rmSync(file, { force: true });
-      else renameSync(file, `${file}.old`);
-    }
-    // A new queue in its place, made by whoever calls next.
-    if (how === 'replaced') await box.ok(['enqueue', '--id', 'b', '--', 'true']);
-    assert.ok(await goneWithin(pids, 20_000), 'workers and their command have ended');
-    assert.match(await readFile(log, 'utf8'), /queue\.db was deleted, moved or replaced/);
+interface Way {
+  readonly what: string;
+  readonly harm: (queue: Crew) => void | Promise<void>;
+  /** Which job the queue that stands there then has. */
+  readonly there: string | null;
+}
+
+const WAYS: readonly Way[] = [
+  {
+    what: 'deleted',
+    harm: ({ home }) => {
+      for (const part of PARTS) rmSync(join(home, `queue.db${part}`));
+    },
+    there: null,
+  },
+  { what: 'moved away', harm: moveAway, there: null },
+  {
+    what: 'replaced by a new queue, made by whoever calls next',
+    harm: async (queue) => {
+      moveAway(queue);
+      await queue.ok(['enqueue', '--id', 'new', '--', 'true']);
+    },
+    there: 'new',
+  },
+  {
+    what: 'replaced by another one',
+    harm: async (queue) => {
+      const home = join(queue.directory, 'other');
+      mkdirSync(home);
+      await queue.ok(['enqueue', '--id', 'other', '--', 'true'], { env: { QUEUECTL_HOME: home } });
+      for (const part of ['-wal', '-shm']) rmSync(join(queue.home, `queue.db${part}`));
+      renameSync(join(home, 'queue.db'), join(queue.home, 'queue.db'));
+    },
+    there: 'other',
+  },
+];
+
+for (const { what, harm, there } of WAYS) {
+  test(`a database that is ${what} under its workers ends them and what they run`, async (t) => {
+    const queue = crew(t);
+    const supervisor = queue.start(['worker', 'start', '--foreground', '--count', '2']);
+    let log = '';
+    supervisor.stderr?.on('data', (chunk: Buffer) => (log += chunk.toString()));
+    await until('both are ready', async () => (await queue.workers()).length === 2);
+    await queue.enqueue('a', 'touch started; exec sleep 300');
+    await until('it runs', () => existsSync(join(queue.directory, 'started')));
+    await harm(queue);
+    if (supervisor.exitCode === null) await once(supervisor, 'exit');
+    assert.equal(supervisor.exitCode, 6);
+    await until('nothing is left', () => queue.processes().length === 0);
+    assert.match(log, /ended: .*queue\.db was deleted, moved or replaced/);
+    assert.doesNotMatch(log, /starting another/);
+    const database = join(queue.home, 'queue.db');
+    if (there === null) assert.ok(!existsSync(database), 'nobody makes a new one');
+    else assert.equal((await queue.show(there)).state, 'pending');
   });
 }

@@ -2,28 +2,13 @@
 // meanwhile is recorded, nothing runs twice (guarantees 3 and 7). Field case LQ-05.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { suite, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Crew, crew, outcomes, spanned, spans, story, until } from '../fixtures/crew.ts';
-import { exitCode, untilOutput } from '../cli/box.ts';
-
-const HOLD_LOCK = resolve(import.meta.dirname, '../fixtures/hold-lock.ts');
-
-/** Resolves when another process has the write lock; the function answered ends it. */
-async function holdLock(queue: Crew): Promise<() => Promise<void>> {
-  const child = spawn(process.execPath, [HOLD_LOCK, join(queue.home, 'queue.db')], {
-    env: queue.env,
-  });
-  queue.cleanup(() => void child.kill('SIGKILL'));
-  await untilOutput(child, /held\n/);
-  return async () => {
-    child.stdin.end();
-    assert.equal(await exitCode(child), 0);
-  };
-}
+import { crew, outcomes, spanned, spans, story, until } from '../fixtures/crew.ts';
+import { exitCode } from '../cli/box.ts';
+import { holdLock } from './kit/lock-holder.ts';
 
 suite('the write lock is held', { concurrency: 2 }, () => {
   test('for 20 s: nothing is lost, nothing runs twice', async (t) => {

@@ -107,7 +107,14 @@ test('--json: an array, or a document a line where it follows', () => {
   assert.equal(lines.context.said.out, '{"id":"a","attempt":1,"stream":"stderr","text":"y"}\n');
 });
 
-const NEXT = { segment: 0, at: 0, offset: 0, stream: 'stdout', left: 0 } as const;
+const NEXT = {
+  segment: 0,
+  at: 0,
+  offset: 0,
+  stream: 'stdout',
+  left: 0,
+  refused: false,
+} as const;
 
 /** `null` is a cut. */
 function tail(parts: readonly (string | null)[], lines: number): string {

@@ -19,6 +19,9 @@ test('the exit code of a dead job is that of its last attempt', () => {
   assert.equal(dead({ outcome: 'signaled', exitCode: null, signal: 'SIGTERM' }), 143);
   assert.equal(dead({ outcome: 'signaled', exitCode: null, signal: 'SIGRTMIN' }), 162);
   assert.equal(dead({ outcome: 'signaled', exitCode: null, signal: 'SIGRTMIN+1' }), 163);
+  // The C library's own.
+  assert.equal(dead({ outcome: 'signaled', exitCode: null, signal: 'SIG32' }), 160);
+  assert.equal(dead({ outcome: 'signaled', exitCode: null, signal: 'of another system' }), 128);
 });
 
 test('completed and cancelled jobs, with or without an attempt', () => {

@@ -50,11 +50,12 @@ test('a process that has ended is gone', async () => {
   assert.equal(identityOf(identity.pid), null);
 });
 
-test('a zombie is gone', linuxOnly, async () => {
+test('a zombie is gone', linuxOnly, async (t) => {
   // The process that started it becomes one that never waits for children.
   const child = spawn('/bin/sh', ['-c', 'sleep 0 & echo $!; exec sleep 60'], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
+  t.after(() => kill(child));
   let output = '';
   child.stdout.on('data', (data: Buffer) => (output += data.toString()));
   await until(() => output.includes('\n'), 'it tells the pid');
@@ -63,7 +64,6 @@ test('a zombie is gone', linuxOnly, async () => {
   const { startTime } = readStat(pid) ?? { startTime: '' };
   assert.equal(identityOf(pid), null);
   assert.equal(liveness({ ...selfIdentity(), pid, startTime }), 'gone');
-  await kill(child);
 });
 
 test('a name may hold anything', linuxOnly, async (t) => {

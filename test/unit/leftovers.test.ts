@@ -15,6 +15,13 @@ import { openRoster, readRoster, readWorkerMarker } from '../../src/worker/roste
 
 const linuxOnly = { skip: process.platform === 'linux' ? false : 'needs /proc' };
 
+/** Nobody else's: tests of another copy may run beside these, and see all processes. */
+const DATABASE = crypto.randomUUID();
+const WORKER = `worker:${DATABASE}`;
+
+/** Where it is not ended the test would wait for it. */
+const bounded = { ...linuxOnly, timeout: 15_000 };
+
 async function carrier(t: TestContext, marker: string): Promise<{ ended: Promise<unknown[]> }> {
   const env = { PATH: process.env['PATH'], [MARKER_NAME]: marker };
   const child = spawn('sh', ['-c', 'echo up; exec sleep 100'], {
@@ -48,12 +55,12 @@ test('the roster names the marker of its worker, and no attempt by it', (t) => {
   assert.equal(readWorkerMarker(roster, 'w1'), null);
 });
 
-test('what a dead worker was just starting is ended with what it ran', linuxOnly, async (t) => {
+test('what a dead worker was just starting is ended with what it ran', bounded, async (t) => {
   const roster = directory(t);
-  openRoster(roster, 'w1', 'worker:dead');
-  const starting = await carrier(t, 'worker:dead');
-  const running = await carrier(t, markerOf('db', 7));
-  const leftovers = createLeftovers({ env: systemEnv, databaseId: 'db', roster });
+  openRoster(roster, 'w1', WORKER);
+  const starting = await carrier(t, WORKER);
+  const running = await carrier(t, markerOf(DATABASE, 7));
+  const leftovers = createLeftovers({ env: systemEnv, databaseId: DATABASE, roster });
   assert.equal(await leftovers.end([7], 'w1', true), true);
   assert.deepEqual(await starting.ended, [null, 'SIGKILL']);
   assert.deepEqual(await running.ended, [null, 'SIGKILL']);
@@ -62,14 +69,14 @@ test('what a dead worker was just starting is ended with what it ran', linuxOnly
 
 test('a worker that lives is not ended with an attempt that it lost', linuxOnly, async (t) => {
   const roster = directory(t);
-  openRoster(roster, 'w1', 'worker:alive');
-  const worker = await carrier(t, 'worker:alive');
-  const running = await carrier(t, markerOf('db', 7));
+  openRoster(roster, 'w1', WORKER);
+  const worker = await carrier(t, WORKER);
+  const running = await carrier(t, markerOf(DATABASE, 7));
   let ended = false;
   void worker.ended.then(() => {
     ended = true;
   });
-  const leftovers = createLeftovers({ env: systemEnv, databaseId: 'db', roster });
+  const leftovers = createLeftovers({ env: systemEnv, databaseId: DATABASE, roster });
   assert.equal(await leftovers.end([7], 'w1', false), true);
   await running.ended;
   assert.equal(ended, false);

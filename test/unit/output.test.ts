@@ -9,6 +9,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -28,7 +29,7 @@ const MIB = 1024 * KIB;
 interface Read {
   readonly all: Buffer;
   readonly stdout: Buffer;
-  /** Sizes and marks in order: `o5`, `e3`, `cut 100`, `broken`. */
+  /** Sizes and marks in order: `o5`, `e3`, `cut 100`, `broken 7`, `broken ?`. */
   readonly shape: string[];
   readonly last: LogPosition | undefined;
 }
@@ -44,7 +45,7 @@ function readAll(logs: LogStore, key: number, from?: LogPosition): Read {
   const shape = chunks.map((chunk) => {
     if (chunk.kind === 'output')
       return `${chunk.stream === 'stderr' ? 'e' : 'o'}${chunk.bytes.length}`;
-    return chunk.kind === 'cut' ? `cut ${chunk.bytes}` : 'broken';
+    return `${chunk.kind} ${chunk.bytes ?? '?'}`;
   });
   return { all: bytes(), stdout: bytes('stdout'), shape, last: chunks.at(-1)?.next };
 }
@@ -251,6 +252,36 @@ test('a log disk that refuses everything fails nothing', linuxOnly, async (t) =>
     assert.equal(logBytes, 8);
     assert.equal(output, '');
   }
+});
+
+test('what comes when the disk takes it again is kept, and how much is missing is known', (t) => {
+  const root = join(tempDirectory(t), 'logs');
+  const logs = createLogStore(root);
+  writeFileSync(root, 'in the way');
+  const troubles: unknown[] = [];
+  const writer = logs.writer(1, 1, 4 * KIB, (error) => troubles.push(error));
+  for (const length of [60, 40]) writer.write('stdout', pattern(length));
+  assert.equal(troubles.length, 1);
+  rmSync(root);
+  writer.write('stdout', pattern(50, 100));
+  writer.write('stderr', pattern(5, 150));
+  assert.deepEqual(readAll(logs, 1).shape, ['broken 100', 'o50', 'e5']);
+  // Again, where the next file would begin; then somebody reads along.
+  const directory = join(root, '0');
+  renameSync(directory, `${directory} elsewhere`);
+  writeFileSync(directory, 'in the way');
+  for (let at = 155; at < 1355; at += 100) writer.write('stdout', pattern(100, at));
+  rmSync(directory);
+  renameSync(`${directory} elsewhere`, directory);
+  const along = readAll(logs, 1);
+  assert.equal(along.shape.at(-1), 'broken ?');
+  const there = along.last?.offset ?? assert.fail();
+  writer.write('stdout', pattern(45, 1355));
+  assert.equal(writer.end(), 1400);
+  assert.deepEqual(readAll(logs, 1, along.last).shape, [`broken ${1355 - there}`, 'o45']);
+  const { all, shape } = readAll(logs, 1);
+  assert.ok(!shape.includes('broken ?'));
+  assert.deepEqual(all, Buffer.concat([pattern(there - 100, 100), pattern(45, 1355)]));
 });
 
 test('a log that is taken away while it grows fails nothing', (t) => {

@@ -9,16 +9,20 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { readStat, selfIdentity } from '../../src/platform/identity.ts';
+import { bootClock, readStat, selfIdentity } from '../../src/platform/identity.ts';
 import {
   killAndWait,
   type ProcessRef,
-  processesOf,
+  processesOf as processesSeen,
   signalGroup,
   signalProcess,
   type Trace,
 } from '../../src/platform/processes.ts';
 import { isGone, LINUX, tempDirectory, until } from './command-support.ts';
+
+async function processesOf(...asked: Parameters<typeof processesSeen>): Promise<ProcessRef[]> {
+  return (await processesSeen(...asked)) ?? assert.fail('nobody can say');
+}
 
 const sleep = (ms: number): Promise<void> => delay(ms);
 
@@ -91,17 +95,17 @@ test('members are found by group, session and marker', options, async (t) => {
   );
   const all = [leader.pid, ...pids.values()].toSorted((a, b) => a - b);
   assert.equal(all.length, 4);
-  assert.deepEqual(pidsOf(processesOf([{ marker, leader }])), all);
+  assert.deepEqual(pidsOf(await processesOf([{ marker, leader }])), all);
   // The marker alone finds whoever carries it, and their sessions.
-  assert.deepEqual(pidsOf(processesOf([{ marker, leader: null }])), all);
+  assert.deepEqual(pidsOf(await processesOf([{ marker, leader: null }])), all);
   // The leader alone finds who stayed.
   const other = `${marker}0`;
   assert.deepEqual(
-    pidsOf(processesOf([{ marker: other, leader }])),
+    pidsOf(await processesOf([{ marker: other, leader }])),
     [leader.pid, pids.get('bare') ?? 0].toSorted((a, b) => a - b),
   );
   assert.deepEqual(
-    pidsOf(processesOf([{ marker, leader }], { scope: 'group' })),
+    pidsOf(await processesOf([{ marker, leader }], { scope: 'group' })),
     [leader.pid, pids.get('bare') ?? 0].toSorted((a, b) => a - b),
   );
   assert.ok(await killAndWait([{ marker, leader }], { sleep }));
@@ -114,11 +118,12 @@ test('a marker is whole or none', options, async (t) => {
     ...env,
     X: `y QUEUECTL_MARKER=${marker}0`,
   });
-  const found = (text: string): number => processesOf([{ marker: text, leader: null }]).length;
+  const found = async (text: string): Promise<number> =>
+    (await processesOf([{ marker: text, leader: null }])).length;
   const quoting = await lead(t, 'echo ready; exec sleep 60', { X: `y QUEUECTL_MARKER=${marker}` });
-  assert.equal(found(marker), 1);
+  assert.equal(await found(marker), 1);
   for (const text of [`${marker}0`, marker.slice(0, -1), marker.slice(1), ''])
-    assert.equal(found(text), 0);
+    assert.equal(await found(text), 0);
   assert.ok(await killAndWait([{ marker, leader }], { sleep }));
   assert.ok(!isGone(quoting.leader.pid));
 });
@@ -127,8 +132,8 @@ test('a pid with another start time is a stranger', options, async (t) => {
   const { leader, pids } = await lead(t, 'sleep 60 & echo child $!; echo ready; wait');
   const later = { ...leader, startTime: String(Number(leader.startTime) - 1) };
   const trace: Trace = { marker: randomUUID(), leader: later };
-  for (const look of [{}, { fresh: true }, { scope: 'group' as const }]) {
-    assert.deepEqual(processesOf([trace], look), []);
+  for (const look of [{}, { endedAt: bootClock() }, { scope: 'group' as const }]) {
+    assert.deepEqual(await processesOf([trace], look), []);
   }
   assert.ok(await killAndWait([trace], { sleep }));
   assert.ok(!isGone(leader.pid) && !isGone(pids.get('child') ?? 0));
@@ -141,12 +146,12 @@ test('a group whose leader is gone is ours only with proof', options, async (t) 
   await bare.exited();
   const [child = 0] = bare.pids.values();
   const unknown: Trace = { marker, leader: bare.leader };
-  assert.deepEqual(processesOf([unknown]), []);
-  assert.deepEqual(pidsOf(processesOf([unknown], { fresh: true })), [child]);
-  const known = processesOf([unknown], { fresh: true });
-  assert.deepEqual(pidsOf(processesOf([unknown], { known })), [child]);
+  assert.deepEqual(await processesOf([unknown]), []);
+  assert.deepEqual(pidsOf(await processesOf([unknown], { endedAt: bootClock() })), [child]);
+  const known = await processesOf([unknown], { endedAt: bootClock() });
+  assert.deepEqual(pidsOf(await processesOf([unknown], { known })), [child]);
   const wrong = known.map((ref) => ({ ...ref, startTime: '1' }));
-  assert.deepEqual(processesOf([unknown], { known: wrong }), []);
+  assert.deepEqual(await processesOf([unknown], { known: wrong }), []);
   assert.ok(await killAndWait([unknown], { sleep }));
   assert.ok(!isGone(child));
 
@@ -159,7 +164,7 @@ test('a group whose leader is gone is ours only with proof', options, async (t) 
   await proven.exited();
   const ours = [...proven.pids.values()].toSorted((a, b) => a - b);
   assert.equal(ours.length, 2);
-  assert.deepEqual(pidsOf(processesOf([{ marker, leader: proven.leader }])), ours);
+  assert.deepEqual(pidsOf(await processesOf([{ marker, leader: proven.leader }])), ours);
   assert.ok(await killAndWait([{ marker, leader: proven.leader }], { sleep }));
   assert.ok(ours.every(isGone));
 });
@@ -202,7 +207,7 @@ test('a carrier in a stranger’s session is ended alone', options, async (t) =>
      QUEUECTL_MARKER=${env['QUEUECTL_MARKER']} sleep 60 & echo carrier $!
      echo ready; wait $!; sleep 60`,
   );
-  const [carrier = 0] = pidsOf(processesOf([{ marker, leader: null }]));
+  const [carrier = 0] = pidsOf(await processesOf([{ marker, leader: null }]));
   assert.equal(carrier, pids.get('carrier'));
   assert.ok(await killAndWait([{ marker, leader: null }], { sleep }));
   assert.ok(isGone(carrier));
@@ -240,8 +245,8 @@ test('a job’s process that is in our group is ended, and we are not', options,
   });
   t.after(() => child.kill('SIGKILL'));
   const exited = once(child, 'exit');
-  await until(() => processesOf([{ marker, leader: null }]).length > 0, 'it is found');
-  assert.deepEqual(pidsOf(processesOf([{ marker, leader: null }])), [child.pid]);
+  while ((await processesOf([{ marker, leader: null }])).length === 0);
+  assert.deepEqual(pidsOf(await processesOf([{ marker, leader: null }])), [child.pid]);
   assert.ok(await killAndWait([{ marker, leader: null }], { sleep }));
   await exited;
 });
@@ -280,12 +285,12 @@ test('a group that is gone costs no pass over /proc', { skip: !LINUX }, async ()
   const leader = { pid, startTime: readStat(pid)?.startTime ?? '' };
   await once(child, 'exit');
   const trace: Trace = { marker: randomUUID(), leader };
-  const timeOf = (scope: 'group' | 'all'): number => {
+  const timeOf = async (scope: 'group' | 'all'): Promise<number> => {
     const begun = performance.now();
-    for (let n = 0; n < 50; n += 1) assert.deepEqual(processesOf([trace], { scope }), []);
+    for (let n = 0; n < 50; n += 1) assert.deepEqual(await processesOf([trace], { scope }), []);
     return performance.now() - begun;
   };
-  const [group, all] = [timeOf('group'), timeOf('all')];
+  const [group, all] = [await timeOf('group'), await timeOf('all')];
   // Some hundred times as fast; a worker that stops with 400 attempts took seconds.
   assert.ok(group * 3 < all, `${group} ms against ${all} ms`);
 });

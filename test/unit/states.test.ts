@@ -2,7 +2,6 @@
 // transitions does not allow.
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import {
   isTerminal,
@@ -12,31 +11,18 @@ import {
   TERMINAL_STATES,
   TRANSITIONS,
 } from '../../src/job.ts';
-
-const document = readFileSync(new URL('../../docs/states.md', import.meta.url), 'utf8');
-
-/** The cells of the rows of the first table under the heading, or of the document. */
-function rows(after: string): string[][] {
-  const text = document.slice(document.indexOf(after) + after.length);
-  const lines = text.split('\n');
-  const first = lines.findIndex((line) => line.startsWith('|---'));
-  const end = lines.findIndex((line, index) => index > first && !line.startsWith('|'));
-  return lines.slice(first + 1, end).map((line) =>
-    line
-      .split('|')
-      .slice(1, -1)
-      .map((cell) => cell.trim()),
-  );
-}
+import { documentedRows, documentedTransitions } from '../fixtures/transitions.ts';
 
 test('the table of transitions in the docs is the one in the code', () => {
-  const told = rows('# The life of a job');
+  const told = documentedTransitions();
   const real = TRANSITIONS.map(({ verb, from, to, when }) => [verb, from ?? '–', to ?? '–', when]);
   assert.deepEqual(told, real);
 });
 
 test('every state is explained in the docs, in the order of the code', () => {
-  const told = rows('## What each state means').map(([state]) => state?.replaceAll('`', ''));
+  const told = documentedRows('## What each state means').map(([state]) =>
+    state?.replaceAll('`', ''),
+  );
   assert.deepEqual(told, [...STATES]);
 });
 

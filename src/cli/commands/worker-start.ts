@@ -4,6 +4,7 @@ import { systemEnv } from '../../env.ts';
 import { type Call, defineCommand, type Flags, NO_OPERANDS } from '../command.ts';
 import { workerJson } from '../json.ts';
 import type { WorkerRecord } from '../../store/store.ts';
+import { armedFailpoints } from '../../failpoint.ts';
 import { originalNofile } from '../../platform/nofile.ts';
 import { type Opened, withQueue } from '../open.ts';
 import { usage } from '../parse.ts';
@@ -106,5 +107,9 @@ function environmentFor(
   location: Opened['location'],
 ): Readonly<Record<string, string | undefined>> {
   const theirs = Object.entries(io.context.env).filter(([name]) => !name.startsWith('QUEUECTL_'));
-  return { ...Object.fromEntries(theirs), ...location.jobEnvironment };
+  return {
+    ...Object.fromEntries(theirs),
+    ...armedFailpoints(io.context.env),
+    ...location.jobEnvironment,
+  };
 }

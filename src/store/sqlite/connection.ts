@@ -1,12 +1,16 @@
-// One SQLite connection: how it is opened and checked, how it waits for the write lock,
-// and how SQLite's errors become ours. Guards guarantee 1 (WAL and synchronous=FULL, both
+// One SQLite connection: how it is opened, checked and closed, and how it waits for the
+// write lock. Guards guarantee 1 (WAL and synchronous=FULL, both
 // read back) and guarantee 12 (nothing is ever recreated, emptied or repaired).
 
-import { lstatSync, openSync, readSync, closeSync, type Stats } from 'node:fs';
+import type { Stats } from 'node:fs';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import type { Env } from '../../env.ts';
-import { messageOf, QueuectlError, systemCode } from '../../errors.ts';
-import { createDatabase, migrate, refuseNewerSchema } from './migrate.ts';
+import { type ErrorCode, QueuectlError } from '../../errors.ts';
+import { createDatabase, removeDrafts } from './create.ts';
+import { explain, isBusy, isMisfit } from './explain.ts';
+import { refuseEmpty, refuseWhatIsNotOurs, statOf } from './file.ts';
+import { closeUntouched } from './untouched.ts';
+import { migrate, newerSchema } from './migrate.ts';
 import { APPLICATION_ID, SCHEMA_VERSION } from './schema.ts';
 
 /** Older versions can corrupt a WAL database that several processes write. */
@@ -24,6 +28,9 @@ const PAUSE_MAX_MS = 20;
 
 /** 16 MiB at most, grown only as needed: what a bulk insert with random ids wants. */
 const CACHE_KIB = 16 * 1024;
+
+/** After these the file and its WAL must not be touched any more, by closing them either. */
+const LEFT_AS_IT_IS: ReadonlySet<ErrorCode> = new Set(['damaged', 'foreign']);
 
 export interface ConnectionOptions {
   readonly env: Env;
@@ -44,6 +51,8 @@ export class Connection {
   /** Which file was opened. */
   readonly #file: Pick<Stats, 'dev' | 'ino'>;
   #closed = false;
+  /** Set once it has turned out to be damaged or not ours. */
+  #lost: QueuectlError | null = null;
 
   private constructor(db: DatabaseSync, path: string, file: Stats, options: ConnectionOptions) {
     this.#db = db;
@@ -55,15 +64,20 @@ export class Connection {
   /** Opens the database, making or migrating it where needed; rejects as guarantee 12 says. */
   static async open(path: string, options: ConnectionOptions): Promise<Connection> {
     try {
-      if (statOf(path) === null) createDatabase(path, options.env.newId());
+      if (statOf(path) === null) {
+        refuseUnsafeSqlite();
+        createDatabase(path, options.env.newId());
+      }
       const file = refuseWhatIsNotOurs(path);
+      // Whoever made it died between linking it and taking its first name away.
+      if (file.nlink > 1) removeDrafts(path);
       const db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
+      const connection = new Connection(db, path, file, options);
       try {
-        const connection = new Connection(db, path, file, options);
         await connection.#prepareForUse();
         return connection;
       } catch (error) {
-        db.close();
+        connection.close();
         throw error;
       }
     } catch (error) {
@@ -74,22 +88,14 @@ export class Connection {
   async #prepareForUse(): Promise<void> {
     // Any statement looks at the file when it is prepared, this one too, and may meet a lock.
     const version = await this.#retry(() => this.#scalar('SELECT sqlite_version()'));
-    if (!isSafeVersion(String(version))) {
-      throw new QueuectlError(
-        'unsafe_sqlite',
-        `SQLite ${String(version)} can corrupt a shared database`,
-        {
-          hint: `use a runtime with SQLite ${OLDEST_SAFE_SQLITE.join('.')} or later`,
-        },
-      );
-    }
+    refuseUnsafeVersion(String(version));
     await this.#retry(() => {
       if (this.#scalar('PRAGMA application_id') !== APPLICATION_ID) {
         throw new QueuectlError('foreign', `${this.#path} is not a queuectl database`, {
           hint: 'nothing was changed; give another path with --db',
         });
       }
-      refuseNewerSchema(Number(this.#scalar('PRAGMA user_version')), this.#path);
+      this.refuseNewerSchema();
       if (this.#scalar('PRAGMA journal_mode') !== 'wal') this.#db.exec('PRAGMA journal_mode = WAL');
       // macOS: a plain fsync leaves it in the disk's cache. Elsewhere this does nothing.
       this.#db.exec('PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON');
@@ -165,6 +171,11 @@ export class Connection {
     return await this.#retry(() => this.#transaction('BEGIN', body));
   }
 
+  /** Runs `body` in no transaction; what SQLite says against it is told in our words. */
+  async guarded<T>(body: () => T): Promise<T> {
+    return await this.#retry(body);
+  }
+
   #transaction<T>(begin: 'BEGIN' | 'BEGIN IMMEDIATE', body: () => T): T {
     this.#db.exec(begin);
     try {
@@ -179,9 +190,24 @@ export class Connection {
   }
 
   /**
+   * Why this program is too old for the database by now: a newer queuectl may migrate it
+   * at any time. Within a write transaction the answer stands until its end. Null: it is not.
+   */
+  outdated(): QueuectlError | null {
+    const row = this.get<{ user_version: number }>('PRAGMA user_version');
+    return newerSchema(row?.user_version ?? 0, this.#path);
+  }
+
+  refuseNewerSchema(): void {
+    const outdated = this.outdated();
+    if (outdated !== null) throw outdated;
+  }
+
+  /**
    * Changes whenever another connection has committed. Whoever polls it also learns with
    * `replaced` that the file is not the one it has open any more: it would go on working
-   * on a queue that nobody else can find.
+   * on a queue that nobody else can find; and with `damaged` that any call met damage, or
+   * that the file was emptied: SQLite does not notice as long as its cache answers.
    */
   version(): Promise<number> {
     return this.#retry(() => {
@@ -191,6 +217,8 @@ export class Connection {
           hint: 'what this process did since went with it; start again where the database is',
         });
       }
+      refuseEmpty(file, this.#path);
+      if (this.#lost !== null) throw this.#lost;
       return this.get<{ data_version: number }>('PRAGMA data_version')?.data_version ?? 0;
     });
   }
@@ -204,7 +232,7 @@ export class Connection {
       try {
         return body();
       } catch (error) {
-        if (!isBusy(error)) throw explain(error, this.#path);
+        if (!isBusy(error)) throw this.#explain(error);
         begun ??= env.boot();
         const waited = env.boot() - begun;
         if (waited >= patience) {
@@ -226,59 +254,46 @@ export class Connection {
     }
   }
 
+  #explain(error: unknown): QueuectlError {
+    const explained = isMisfit(error) ? (this.#misfit() ?? error) : error;
+    const ours = explain(explained, this.#path);
+    if (LEFT_AS_IT_IS.has(ours.code)) this.#lost ??= ours;
+    return ours;
+  }
+
+  /** Why our statements do not fit the tables any more, if that is the reason. */
+  #misfit(): QueuectlError | null {
+    try {
+      return this.outdated();
+    } catch {
+      return null; // The first error says more.
+    }
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#statements.clear();
-    this.#db.close();
+    if (this.#lost === null) this.#db.close();
+    else closeUntouched(this.#db, this.#path);
   }
 }
 
-function statOf(path: string): Stats | null {
+function refuseUnsafeSqlite(): void {
+  const db = new DatabaseSync(':memory:');
   try {
-    return lstatSync(path);
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return null;
-    throw error;
-  }
-}
-
-/** SQLite would open an empty file as an empty database and a directory as an I/O error. */
-function refuseWhatIsNotOurs(path: string): Stats {
-  const stat = lstatSync(path);
-  if (stat.isSymbolicLink() || !stat.isFile()) {
-    throw new QueuectlError('foreign', `${path} is not a regular file`, {
-      hint: 'give the path of the database itself with --db',
-    });
-  }
-  const uid = process.getuid?.();
-  if (uid !== undefined && stat.uid !== uid) {
-    throw new QueuectlError('foreign_owner', `${path} belongs to another user (uid ${stat.uid})`, {
-      hint: 'run queuectl as that user, or set QUEUECTL_HOME to a directory of your own',
-    });
-  }
-  if (stat.size === 0) {
-    throw new QueuectlError('damaged', `${path} is empty: its content was lost`, {
-      hint: 'restore it from a backup; move the file away to begin with an empty queue',
-    });
-  }
-  const magic = new Uint8Array(16);
-  const fd = openSync(path, 'r');
-  try {
-    readSync(fd, magic, 0, 16, 0);
+    const row = db.prepare('SELECT sqlite_version() AS version').get();
+    refuseUnsafeVersion(String(row?.['version']));
   } finally {
-    closeSync(fd);
+    db.close();
   }
-  if (new TextDecoder('latin1').decode(magic) !== 'SQLite format 3\0') {
-    throw new QueuectlError(
-      'foreign',
-      `${path} is not a SQLite database, or its beginning is destroyed`,
-      {
-        hint: 'nothing was changed; give another path with --db, or restore it from a backup',
-      },
-    );
-  }
-  return stat;
+}
+
+function refuseUnsafeVersion(version: string): void {
+  if (isSafeVersion(version)) return;
+  throw new QueuectlError('unsafe_sqlite', `SQLite ${version} can corrupt a shared database`, {
+    hint: `use a runtime with SQLite ${OLDEST_SAFE_SQLITE.join('.')} or later`,
+  });
 }
 
 export function isSafeVersion(version: string): boolean {
@@ -288,66 +303,4 @@ export function isSafeVersion(version: string): boolean {
     if (part !== oldest) return part > oldest;
   }
   return true;
-}
-
-/** The primary result code is the low byte; `code` is always ERR_SQLITE_ERROR. */
-function resultCode(error: unknown): number | null {
-  if (!(error instanceof Error) || !('errcode' in error)) return null;
-  return typeof error.errcode === 'number' ? error.errcode & 0xff : null;
-}
-
-function isBusy(error: unknown): boolean {
-  const code = resultCode(error);
-  return code === 5 || code === 6; // SQLITE_BUSY (snapshot and recovery too), SQLITE_LOCKED
-}
-
-/** SQLite's and the system's errors → ours; our own pass through. */
-export function explain(error: unknown, path: string): QueuectlError {
-  if (error instanceof QueuectlError) return error;
-  const cause = error;
-  switch (resultCode(error)) {
-    case 8:
-      return new QueuectlError('read_only', `${path} cannot be written`, {
-        hint: 'check the owner and the mode of the file and its directory',
-        cause,
-      });
-    case 11:
-      return new QueuectlError('damaged', `${path} is damaged: ${messageOf(error)}`, {
-        hint: 'nothing was changed; keep the file and restore a backup beside it',
-        cause,
-      });
-    case 13:
-      return new QueuectlError('full', `no space left for ${path}`, {
-        hint: 'free some space and try again; nothing was stored',
-        cause,
-      });
-    case 26:
-      return new QueuectlError('damaged', `${path} is not a SQLite database, or is damaged`, {
-        hint: 'nothing was changed; give another path with --db, or restore a backup',
-        cause,
-      });
-    case null:
-      break;
-    default:
-      return new QueuectlError('unavailable', `${path}: ${messageOf(error)}`, { cause });
-  }
-  switch (systemCode(error)) {
-    case 'EACCES':
-    case 'EPERM':
-    case 'EROFS':
-      return new QueuectlError('read_only', `${path} cannot be written: ${messageOf(error)}`, {
-        hint: 'check the owner and the mode of the directory, or set QUEUECTL_HOME',
-        cause,
-      });
-    case 'ENOSPC':
-    case 'EDQUOT':
-      return new QueuectlError('full', `no space left for ${path}`, {
-        hint: 'free some space and try again',
-        cause,
-      });
-    case undefined:
-      return new QueuectlError('internal', messageOf(error), { cause });
-    default:
-      return new QueuectlError('unavailable', `${path}: ${messageOf(error)}`, { cause });
-  }
 }

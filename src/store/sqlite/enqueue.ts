@@ -73,6 +73,7 @@ export function enqueue(
 function idTaken(id: string): QueuectlError {
   return new QueuectlError('id_taken', `a job with the id ${JSON.stringify(id)} already exists`, {
     hint: 'choose another id, or use --if-absent to keep the stored job',
+    subject: id,
   });
 }
 

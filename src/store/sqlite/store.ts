@@ -2,6 +2,7 @@
 // files beside this one, in the same order as the contract.
 
 import type { Env } from '../../env.ts';
+import { failpoint, type Write } from '../../failpoint.ts';
 import type { Attempt, Job, NewJob } from '../../job.ts';
 import type {
   Attention,
@@ -31,15 +32,18 @@ import type {
 } from '../store.ts';
 import { cancel } from './cancel.ts';
 import { claim } from './claim.ts';
-import { Connection, type ConnectionOptions, explain } from './connection.ts';
+import { Connection, type ConnectionOptions } from './connection.ts';
+import { removeDrafts } from './create.ts';
 import { purgeDead, retry, retryDead } from './dead.ts';
 import { enqueue } from './enqueue.ts';
+import { explain } from './explain.ts';
 import { workerName } from './rows.ts';
 import { attempts, find, list } from './select.ts';
 import { readSettings, writeSetting } from './settings.ts';
 import { reap, record } from './settle.ts';
 import { nextDue, stats } from './stats.ts';
 import { createWakeFile, touchWakeFile, watchWakeFile } from './wake.ts';
+import { Wal, WAL_LIMIT } from './wal.ts';
 import {
   attend,
   endSupervisor,
@@ -60,6 +64,8 @@ export interface SqliteOptions extends ConnectionOptions {
   readonly wakeFile: string;
   /** Called once the database has turned out to be ours and sound, before anything is made. */
   readonly onAccepted?: () => void;
+  /** Bytes from which `tend` makes the WAL smaller. */
+  readonly walLimit?: number;
 }
 
 export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
@@ -83,17 +89,37 @@ class SqliteStore implements Store {
   readonly #db: Connection;
   readonly #env: Env;
   readonly #wakeFile: string;
+  readonly #path: string;
+  readonly #wal: Wal;
 
   constructor(db: Connection, databaseId: string, options: SqliteOptions) {
     this.databaseId = databaseId;
     this.#db = db;
     this.#env = options.env;
     this.#wakeFile = options.wakeFile;
+    this.#path = options.database;
+    this.#wal = new Wal(db, options.database, options.walLimit ?? WAL_LIMIT);
+  }
+
+  /**
+   * One write transaction of `#finish`, refused where a newer queuectl has migrated the
+   * database since it was opened: nothing is begun in a schema that we do not know.
+   */
+  #write<T>(body: (db: Connection, now: number) => T, name?: Write): Promise<T> {
+    return this.#finish((db, now) => {
+      db.refuseNewerSchema();
+      return body(db, now);
+    }, name);
   }
 
   /** One write transaction, its clock read once; then wakes whoever waits for it. */
-  async #write<T>(body: (db: Connection, now: number) => T): Promise<T> {
-    const result = await this.#db.write(() => body(this.#db, this.#env.now()));
+  async #finish<T>(body: (db: Connection, now: number) => T, name?: Write): Promise<T> {
+    const result = await this.#db.write(() => {
+      const answer = body(this.#db, this.#env.now());
+      if (name !== undefined) failpoint(`${name}-before-commit`);
+      return answer;
+    });
+    if (name !== undefined) failpoint(`${name}-after-commit`);
     touchWakeFile(this.#wakeFile, this.#env.now());
     return result;
   }
@@ -103,7 +129,7 @@ class SqliteStore implements Store {
   }
 
   enqueue(jobs: readonly NewJob[], options: EnqueueOptions = {}): Promise<Enqueued[]> {
-    return this.#write((db, now) => enqueue(db, now, jobs, options));
+    return this.#write((db, now) => enqueue(db, now, jobs, options), 'enqueue');
   }
 
   find(id: string): Promise<Job | null> {
@@ -123,7 +149,7 @@ class SqliteStore implements Store {
   }
 
   cancel(ids: readonly string[]): Promise<CancelAnswer[]> {
-    return this.#write((db, now) => ids.map((id) => cancel(db, now, id)));
+    return this.#write((db, now) => ids.map((id) => cancel(db, now, id)), 'cancel');
   }
 
   retry(ids: readonly string[]): Promise<RetryAnswer[]> {
@@ -139,6 +165,8 @@ class SqliteStore implements Store {
   }
 
   registerSupervisor(supervisor: NewSupervisor): Promise<number> {
+    // Here, because an `enqueue` has no time for it.
+    removeDrafts(this.#path);
     return this.#write((db, now) => registerSupervisor(db, now, supervisor));
   }
 
@@ -152,11 +180,11 @@ class SqliteStore implements Store {
   }
 
   endWorker(worker: number, reason: string): Promise<void> {
-    return this.#write((db, now) => endWorker(db, now, worker, reason));
+    return this.#finish((db, now) => endWorker(db, now, worker, reason));
   }
 
   endSupervisor(supervisor: number, reason: string): Promise<void> {
-    return this.#write((db, now) => endSupervisor(db, now, supervisor, reason));
+    return this.#finish((db, now) => endSupervisor(db, now, supervisor, reason));
   }
 
   workers(): Promise<WorkerRecord[]> {
@@ -176,10 +204,15 @@ class SqliteStore implements Store {
       const now = this.#env.now();
       const recorded = turn.ended.map((ended) => record(this.#db, now, turn.backoff, ended));
       const leaseUntil = Math.round(this.#env.boot() + turn.lease);
-      const { worker, slots } = turn;
+      const { worker } = turn;
+      const slots = this.#db.outdated() === null ? turn.slots : 0;
       const { claimed, cutShort } = claim(this.#db, { worker, slots, now, leaseUntil });
+      if (recorded.length > 0) failpoint('record-before-commit');
+      if (claimed.length > 0) failpoint('claim-before-commit');
       return { recorded, claimed, nextDue: cutShort ? now : nextDue(this.#db) };
     });
+    if (result.recorded.length > 0) failpoint('record-after-commit');
+    if (result.claimed.length > 0) failpoint('claim-after-commit');
     // Claims alone interest nobody who waits.
     if (turn.ended.length > 0) touchWakeFile(this.#wakeFile, this.#env.now());
     return result;
@@ -201,7 +234,7 @@ class SqliteStore implements Store {
   }
 
   reap(reaping: Reaping): Promise<Recorded> {
-    return this.#write((db, now) => reap(db, now, reaping));
+    return this.#finish((db, now) => reap(db, now, reaping), 'reap');
   }
 
   probe(): Promise<void> {
@@ -223,6 +256,10 @@ class SqliteStore implements Store {
   // Async, so that it rejects like all others where it would throw.
   version(): Promise<number> {
     return this.#db.version();
+  }
+
+  async tend(): Promise<string | null> {
+    return await this.#db.guarded(() => this.#wal.tend());
   }
 
   close(): Promise<void> {

@@ -261,6 +261,7 @@ export function attend(db: Connection, now: number, worker: number): Attention {
     nextDue: nextDue(db),
     ready: row !== undefined && somethingIsReady(db, now, row.queues),
     unfinished: row !== undefined && somethingIsUnfinished(db, row.queues),
+    outdated: db.outdated(),
   };
 }
 
