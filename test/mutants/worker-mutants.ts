@@ -1,0 +1,363 @@
+// Guards of what works on jobs: workers, reapers, and how processes are found and ended.
+
+import { edit, type Mutant, named, scene, simulated } from './mutant.ts';
+
+const REAPER = 'src/worker/reaper.ts';
+const WORKER = 'src/worker/worker.ts';
+const LEASE = 'src/worker/lease.ts';
+const ATTEMPT = 'src/worker/attempt.ts';
+const IDENTITY = 'src/platform/identity.ts';
+const PROCESSES = 'src/platform/processes.ts';
+
+const LEASES = 'test/unit/worker-leases.test.ts';
+const REAPING = 'test/unit/reaper.test.ts';
+
+export const WORKER_MUTANTS: readonly Mutant[] = [
+  // ── the worker ─────────────────────────────────────────────────────────────────────────
+  {
+    name: 'a result whose commit failed is kept and written later',
+    edits: [
+      edit(WORKER, 'const ended = [...this.#ended];', 'const ended = this.#ended.splice(0);'),
+      edit(WORKER, 'this.#ended = this.#ended.slice(ended.length);', ''),
+    ],
+    caughtBy: scene('the commit of a result fails', '1 nothing lost'),
+  },
+  {
+    name: 'a claim that comes back after its lease is confirmed before it starts',
+    edits: [edit(WORKER, 'if (env.boot() - sure < lease)', 'if (sure > 0)')],
+    caughtBy: named(
+      LEASES,
+      'a claim that comes back after its lease is not started if somebody else has it',
+    ),
+  },
+  {
+    name: 'an attempt whose lease is lost is ended',
+    edits: [edit(LEASE, "slot.attempt.end('lost');", '')],
+    caughtBy: named(
+      LEASES,
+      'a renewal that answers lost kills the attempt, and nothing is recorded',
+    ),
+  },
+  {
+    name: 'results that are not written yet keep their leases',
+    edits: [edit(LEASE, 'attempts: [...ours, ...ended()]', 'attempts: (ended(), ours)')],
+    caughtBy: named(LEASES, 'results that cannot be written yet keep their leases'),
+  },
+  {
+    name: 'a worker that was declared dead ends what it runs',
+    edits: [edit(WORKER, 'if (!attention.registered)', 'if (attention.registered === null)')],
+    caughtBy: named(
+      LEASES,
+      'a worker that was declared dead ends its attempts, records them and stops with an error',
+    ),
+  },
+
+  {
+    name: 'leases are renewed three times before they end',
+    edits: [edit(LEASE, 'RENEWALS_PER_LEASE = 3', 'RENEWALS_PER_LEASE = 1')],
+    caughtBy: named(LEASES, 'a renewal that fails is tried again before the lease is over'),
+  },
+  {
+    name: 'a lease made longer is renewed before the short one has run out',
+    edits: [edit(LEASE, 'this.#shortest = Math.min(this.#shortest, ms);', 'void ms;')],
+    caughtBy: named(LEASES, 'a lease made longer is renewed before the short one has run out'),
+  },
+  {
+    name: 'a damaged database ends the worker',
+    edits: [edit(WORKER, "  'damaged',\n", '')],
+    caughtBy: named(
+      'test/unit/worker-storage.test.ts',
+      'damage found by turn ends the attempts, and the worker rejects',
+    ),
+  },
+  {
+    name: 'everything is looked at once a second, whatever the watch says',
+    edits: [
+      edit(
+        WORKER,
+        '      this.#version = null;\n      this.#bell.ring();',
+        '      this.#bell.ring();',
+      ),
+    ],
+    caughtBy: named(
+      REAPING,
+      'a job that its own worker reaped is claimed by it when its backoff is over',
+    ),
+  },
+  {
+    name: 'what a claim brings after a stop is given back',
+    edits: [edit(WORKER, 'if (this.#stopping) return this.#giveBack(job);', '')],
+    caughtBy: named(
+      'test/unit/worker-stop.test.ts',
+      'what a claim under way brings after a stop is given back, not started',
+    ),
+  },
+  {
+    name: 'no more attempts than slots',
+    edits: [
+      edit(WORKER, 'this.#options.concurrency - this.#slots.size', 'this.#options.concurrency'),
+    ],
+    caughtBy: named(
+      'test/unit/worker-claims.test.ts',
+      'a worker claims up to its slots and never more',
+    ),
+  },
+
+  // ── who is dead, and what is left of them (guarantees 5 to 7) ──────────────────────────
+  {
+    name: 'processes of a dead worker are gone before its jobs run again',
+    edits: [
+      edit(
+        REAPER,
+        'const ended = await this.#endProcesses(attempts, workerName, died);',
+        'const ended = attempts;',
+      ),
+    ],
+    caughtBy: scene('a worker is killed, and its command lives on', '3 no overlap'),
+  },
+  {
+    name: 'a marker in the environment of each command',
+    edits: [
+      edit('src/worker/environment.ts', 'env[MARKER_NAME] = ', 'env[`NO_${MARKER_NAME}`] = '),
+    ],
+    caughtBy: scene('a worker is killed, and its command has left its group', '3 no overlap'),
+  },
+  {
+    name: 'a roster of the groups that a worker runs',
+    edits: [edit('src/worker/roster.ts', 'const line = `${runToken} ', 'const line = `0 ')],
+    caughtBy: scene(
+      'a worker is killed, and its command has cleared its environment',
+      '3 no overlap',
+    ),
+  },
+  {
+    name: 'somebody looks for the dead',
+    edits: [
+      edit(
+        REAPER,
+        'const gone = workers.filter((worker) => this.#isGone(worker.identity));',
+        'const gone = workers.filter(() => false);',
+      ),
+    ],
+    caughtBy: simulated('7 backoff and notice'),
+  },
+  {
+    name: 'pid identity: the start time tells who had a pid before',
+    edits: [
+      edit(
+        IDENTITY,
+        "return stat.startTime === startTime ? 'alive' : 'gone';",
+        "return startTime === '' ? 'gone' : 'alive';",
+      ),
+    ],
+    caughtBy: named('test/unit/identity.test.ts', 'each part of an identity counts'),
+  },
+  {
+    name: 'pid identity: a group counts as long as its leader is the same',
+    edits: [
+      edit(
+        'src/platform/members.ts',
+        'if (owner.startTime === leader.startTime) held.add(leader.pid);',
+        'held.add(leader.pid);',
+      ),
+    ],
+    caughtBy: named('test/unit/processes.test.ts', 'a pid with another start time is a stranger'),
+  },
+  {
+    name: 'zombies count as gone',
+    edits: [
+      edit(
+        IDENTITY,
+        "if (stat === null || isOver(stat)) return 'gone';",
+        "if (stat === null) return 'gone';",
+      ),
+    ],
+    caughtBy: named('test/unit/identity.test.ts', 'a zombie is gone'),
+  },
+  {
+    name: 'lease check in the reaper: nobody alive is reaped before',
+    edits: [edit(REAPER, '.filter(({ of }) => of.leaseUntil <= env.boot())', '')],
+    caughtBy: named(
+      REAPING,
+      'a living owner that does not renew is reaped one renew interval after its lease',
+    ),
+  },
+  {
+    name: 'a living owner gets one renew interval more',
+    edits: [edit(REAPER, 'now - suspicion.since < interval', 'now < suspicion.since')],
+    caughtBy: named(
+      REAPING,
+      'a living owner that does not renew is reaped one renew interval after its lease',
+    ),
+  },
+  {
+    name: 'who could not write for a while gets its time once more',
+    edits: [
+      edit(REAPER, 'const suspicion = couldWrite ? ', 'const suspicion = couldWrite !== null ? '),
+    ],
+    caughtBy: named(
+      REAPING,
+      'a lock taken between suspicion and reaping gives the owner its time once more',
+    ),
+  },
+  {
+    name: 'who was asleep itself begins anew to suspect',
+    edits: [
+      edit(REAPER, 'if (env.boot() - this.#lastLook > HELD_UP_MS) this.#suspects = new Map();', ''),
+    ],
+    caughtBy: named(REAPING, 'after sleep or SIGSTOP of its own it begins anew to suspect'),
+  },
+  {
+    name: 'what outlived the record of its worker is reaped, too',
+    edits: [
+      edit(
+        REAPER,
+        'await this.#reapOrphans(orphans.filter(({ owner }) => this.#isGone(owner)));',
+        'void orphans;',
+      ),
+    ],
+    caughtBy: named(
+      REAPING,
+      'orphans of a worker whose record was ended are reaped when it is gone',
+    ),
+  },
+
+  {
+    name: 'a dead worker’s record ends after its attempts',
+    edits: [
+      edit(
+        REAPER,
+        'if (!(await this.#reapAll(owned, worker.name, reason, true))) return false;',
+        'await this.#reapAll(owned, worker.name, reason, true);',
+      ),
+    ],
+    caughtBy: named(REAPING, 'leftovers that cannot be ended: not reaped, and tried again'),
+  },
+  {
+    name: 'a lease is looked at once more before processes are ended',
+    edits: [
+      edit(REAPER, 'leases.get(runToken) === leaseUntil', 'leases.has(runToken) && leaseUntil > 0'),
+    ],
+    caughtBy: named(
+      REAPING,
+      'an owner that renews as soon as it can write keeps its processes too',
+    ),
+  },
+  {
+    name: 'what a dead worker was just starting is ended',
+    edits: [
+      edit('src/worker/leftovers.ts', 'if (worker !== null) traces', 'if (worker === "") traces'),
+    ],
+    caughtBy: named(
+      'test/unit/leftovers.test.ts',
+      'what a dead worker was just starting is ended with what it ran',
+    ),
+  },
+  {
+    name: 'a marker is whole or none',
+    edits: [edit('src/platform/survey.ts', '(?:^|\\\\0)${MARKER_NAME}', '${MARKER_NAME}')],
+    caughtBy: named('test/unit/processes.test.ts', 'a marker is whole or none'),
+  },
+
+  // ── how processes are ended (guarantee 10) ─────────────────────────────────────────────
+  {
+    name: 'a timeout ends also what has left the group',
+    edits: [edit(ATTEMPT, "if (cause !== 'interrupted') this.#everywhere = true;", '')],
+    caughtBy: scene(
+      'a timeout ends what has left the group and does not hear TERM',
+      '9 clean afterwards',
+    ),
+  },
+  {
+    name: 'after TERM comes KILL',
+    edits: [
+      edit(
+        PROCESSES,
+        "if (signalSeen(seen, 'SIGKILL') === 'denied') return false;",
+        'return true;',
+      ),
+    ],
+    caughtBy: scene(
+      'a timeout ends what has left the group and does not hear TERM',
+      '9 clean afterwards',
+    ),
+  },
+  {
+    name: 'what a command leaves in its group is ended',
+    edits: [edit(ATTEMPT, 'if (this.#ending === null) await this.#endLeftovers();', '')],
+    caughtBy: scene('a command ends and leaves a process in its group', '9 clean afterwards'),
+  },
+
+  {
+    name: 'a command that ended before TERM keeps its result',
+    edits: [edit(ATTEMPT, "if (!runs && cause !== 'lost') return;", 'this.#cause ??= cause;')],
+    caughtBy: named(
+      'test/unit/attempt.test.ts',
+      'a command that ended before TERM was sent keeps its result',
+    ),
+  },
+  {
+    name: 'the first cause stands',
+    edits: [edit(ATTEMPT, 'if (runs) this.#cause ??= cause;', 'if (runs) this.#cause = cause;')],
+    caughtBy: named(
+      'test/unit/attempt.test.ts',
+      'the first cause stands, a lost lease kills at once',
+    ),
+  },
+  {
+    name: 'timers are capped below 2 ** 31 ms',
+    edits: [
+      edit(
+        'src/env.ts',
+        'Math.min(Math.max(ms, 0), MAX_TIMER_MS)',
+        'Math.max(ms, MAX_TIMER_MS * 0)',
+      ),
+    ],
+    caughtBy: named('test/faults/due-in-30-days.test.ts', 'a timer of 30 days is not over at once'),
+  },
+
+  // ── what commands see and say (guarantee 11) ───────────────────────────────────────────
+  {
+    name: 'output cap',
+    edits: [
+      edit('src/worker/output.ts', 'if (segment > 2) unlinkIfThere(this.#path(segment - 2));', ''),
+    ],
+    caughtBy: named(
+      'test/unit/output.test.ts',
+      'over the cap, head and tail are kept and the cut is told: pieces of 1000',
+    ),
+  },
+  {
+    name: 'nothing of ours is in the environment of a command',
+    edits: [
+      edit(
+        'src/worker/environment.ts',
+        'if (!name.startsWith(OUR_PREFIX)) base',
+        'if (OUR_PREFIX) base',
+      ),
+    ],
+    caughtBy: named(
+      'test/unit/command.test.ts',
+      'the environment is the worker’s, less ours, and the job’s own',
+    ),
+  },
+  {
+    name: 'a link in place of a log is not followed',
+    edits: [edit('src/worker/output.ts', '  constants.O_EXCL |\n', '')],
+    caughtBy: named(
+      'test/unit/output.test.ts',
+      'a planted link is not followed, a leftover not continued',
+    ),
+  },
+  {
+    name: 'no text of a job acts on a terminal',
+    edits: [
+      edit(
+        'src/cli/text.ts',
+        'return text.replace(UNSAFE, escapeOf);',
+        'return UNSAFE ? text : text;',
+      ),
+    ],
+    caughtBy: named('test/unit/cli-text.test.ts', 'nothing in a field acts on a terminal'),
+  },
+];
