@@ -48,9 +48,7 @@ export const JOB_MUTANTS: readonly Mutant[] = [
     reaping.attempt.key) };`,
       ),
     ],
-    caughtBy: contract(
-      'the reaper finds a job that was given back and claimed again to be another',
-    ),
+    caughtBy: simulated('4 one claim a start', 'where workers are stopped'),
   },
   {
     name: 'run token in a renewal',
@@ -61,7 +59,7 @@ export const JOB_MUTANTS: readonly Mutant[] = [
         'WHERE job = ? AND ? > 0 AND ? > 0 AND finished_at IS NULL',
       ),
     ],
-    caughtBy: contract('a renewal tells the lost from the owned and keeps the owned'),
+    caughtBy: simulated('3 no overlap', 'where workers are stopped'),
   },
   {
     name: 'an attempt that has ended is not written again',
@@ -79,7 +77,7 @@ export const JOB_MUTANTS: readonly Mutant[] = [
   {
     name: 'lease in the write of a reaper: one renewed since saves the attempt',
     edits: [edit(SETTLE, 'if (renewed !== undefined) return { stale: true };', 'void renewed;')],
-    caughtBy: contract('a lease renewed since it was read saves the attempt from the reaper'),
+    caughtBy: simulated('no lease is cut short', 'where workers are stopped'),
   },
 
   // ── the claim ──────────────────────────────────────────────────────────────────────────
@@ -116,7 +114,7 @@ export const JOB_MUTANTS: readonly Mutant[] = [
   {
     name: 'who was told to stop claims nothing',
     edits: [edit(CLAIM, 'worker.stop !== null || ', '')],
-    caughtBy: contract('a worker that was told to stop claims nothing, but ends what it runs'),
+    caughtBy: simulated('who stops claims nothing', 'where workers are told to stop'),
   },
 
   {
@@ -134,7 +132,10 @@ export const JOB_MUTANTS: readonly Mutant[] = [
   {
     name: 'the cancel is read in the transaction that writes the result',
     edits: [edit(SETTLE, 'job.cancel_requested === 1', 'job.cancel_requested === 2')],
-    caughtBy: simulated('8 attempts replay'),
+    caughtBy: scene(
+      'a cancel comes after the command has ended and before its worker knows',
+      '8 attempts replay',
+    ),
   },
   {
     name: 'only attempts that were asked to end are cancelled',

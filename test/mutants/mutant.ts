@@ -1,6 +1,7 @@
 // What a mutant is: a guard of the code taken out, and the check that must notice.
 
 import type { Invariant } from '../faults/kit/checker.ts';
+import type { WORLDS } from './worlds.ts';
 
 /** `text` stands in the file exactly once. */
 export interface Edit {
@@ -42,9 +43,12 @@ export function scene(test: string, invariant: Invariant): Check {
   return { file: 'test/mutants/scenes.test.ts', test, invariant };
 }
 
-/** Seeds of the simulation, judged by the checker and by what only a simulation can tell. */
-export function simulated(invariant: Invariant | OfSimulation): Check {
-  return { file: 'test/mutants/simulated.test.ts', test: 'seeds of the simulation', invariant };
+/** Worlds of the simulation, judged by the checker and by what only a simulation can tell. */
+export function simulated(
+  invariant: Invariant | OfSimulation,
+  worlds: keyof typeof WORLDS = 'of all kinds',
+): Check {
+  return { file: 'test/mutants/simulated.test.ts', test: `simulated worlds ${worlds}`, invariant };
 }
 
 /** For guards that no history can show. */

@@ -28,8 +28,6 @@ const PATIENCE = 10;
 
 interface EnqueueOptions {
   readonly fields?: Readonly<Record<string, unknown>>;
-  /** Ms since 1970: its `run_at`. */
-  readonly notBefore?: number;
   /** A program that runs the shell of the command in its own place, `env -i` say. */
   readonly within?: readonly string[];
 }
@@ -58,7 +56,7 @@ export class Scene {
   async enqueue(
     id: string,
     body: string,
-    { fields = {}, notBefore, within = [] }: EnqueueOptions = {},
+    { fields = {}, within = [] }: EnqueueOptions = {},
   ): Promise<void> {
     const invokedAt = Date.now();
     const inner = spanned(body);
@@ -73,7 +71,6 @@ export class Scene {
       answeredAt,
       answer: 'ok',
       result: null,
-      ...(notBefore !== undefined && { notBefore }),
     });
   }
 
@@ -89,14 +86,12 @@ export class Scene {
     }
   }
 
-  /** Answers what the queue answered. */
-  async ask(verb: 'cancel' | 'retry', id: string): Promise<string> {
+  async cancel(id: string): Promise<void> {
     const invokedAt = Date.now();
-    const { code, stdout } = await this.queue.q(['--json', verb, id]);
+    const { code, stdout } = await this.queue.q(['--json', 'cancel', id]);
     const [{ result }] = JSON.parse(stdout) as [{ result: string }];
     const answer = code === 0 ? 'ok' : 'failed';
-    this.#asked.push({ verb, id, invokedAt, answeredAt: Date.now(), answer, result });
-    return result;
+    this.#asked.push({ verb: 'cancel', id, invokedAt, answeredAt: Date.now(), answer, result });
   }
 
   /** Starts a worker that stops (SIGSTOP) when it first comes to this step. */

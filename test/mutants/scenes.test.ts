@@ -18,22 +18,12 @@ test('commands that fail come back after their backoff, and some die', async (t)
   await scene.judge();
 });
 
-test('a job that is finished is retried, and is not dead', async (t) => {
-  const scene = await Scene.open(t);
-  await scene.queue.begin();
-  await scene.enqueue('job', 'true');
-  await scene.queue.finished('job');
-  await scene.ask('retry', 'job');
-  await scene.enqueue('next', 'true');
-  await scene.judge();
-});
-
 test('a job is cancelled between two tries', async (t) => {
   const scene = await Scene.open(t);
   await scene.queue.begin();
   await scene.enqueue('job', '[ $QUEUECTL_ATTEMPT = 2 ]');
   await until('it has failed', async () => (await scene.queue.show('job')).state === 'failed');
-  await scene.ask('cancel', 'job');
+  await scene.cancel('job');
   // Behind it in the line: when this one is over, its turn has come.
   await scene.enqueue('next', 'sleep 1.5');
   await scene.queue.finished('next');
@@ -49,7 +39,7 @@ test('a cancel comes after the command has ended and before its worker knows', a
   signal(pid, 'SIGSTOP');
   writeFileSync(join(scene.queue.directory, 'end'), '');
   await scene.written('job', 'E', 1);
-  await scene.ask('cancel', 'job');
+  await scene.cancel('job');
   signal(pid, 'SIGCONT');
   await scene.judge();
 });
@@ -71,16 +61,6 @@ test('jobs are refused together, because of one of them', async (t) => {
   await scene.queue.begin();
   await scene.enqueue('taken', 'true');
   await scene.enqueueAll(['before', 'taken']);
-  await scene.judge();
-});
-
-test('a job is delayed, and a worker looks for work', async (t) => {
-  const scene = await Scene.open(t);
-  await scene.queue.begin();
-  const due = Date.now() + 2500;
-  const runAt = new Date(due).toISOString();
-  await scene.enqueue('later', 'true', { fields: { run_at: runAt }, notBefore: due });
-  for (let n = 0; n < 4; n += 1) await scene.enqueue(`now-${n}`, 'true');
   await scene.judge();
 });
 
@@ -126,45 +106,6 @@ test('a worker is stopped with a result in its hand, past its lease', async (t) 
     3000,
   ).catch(() => {});
   writeFileSync(join(queue.directory, 'go'), '');
-  await scene.judge();
-});
-
-test('a worker is killed, and its supervisor with it', async (t) => {
-  const scene = await Scene.open(t);
-  const { queue } = scene;
-  await queue.begin();
-  await scene.enqueue('job', '[ $QUEUECTL_ATTEMPT = 2 ] || sleep 30');
-  await scene.written('job', 'S', 1);
-  const { pid } = await scene.owner('job');
-  await killHard(...queue.supervisors());
-  await queue.begin();
-  await scene.kill(pid);
-  await scene.judge();
-});
-
-test('a worker is stopped after its claim, past its lease', async (t) => {
-  const scene = await Scene.open(t, { lease: '1s' });
-  const { queue } = scene;
-  await scene.beginStopping('claim-after-commit');
-  await scene.enqueue('job', 'until [ -e go ]; do sleep 0.02; done');
-  const stopped = await scene.stopped();
-  await queue.begin();
-  await scene.written('job', 'S', 2);
-  signal(stopped, 'SIGCONT');
-  await until(
-    'it knows better, or has begun',
-    () => /lost the lease|no longer ours/.test(queue.log()) || spans(queue).length > 1,
-    3000,
-  ).catch(() => {});
-  writeFileSync(join(queue.directory, 'go'), '');
-  await scene.judge();
-});
-
-test('the commit of a result fails', async (t) => {
-  const scene = await Scene.open(t, { lease: '1h' });
-  const armed = { QUEUECTL_FAILPOINT: 'record-before-commit:error' };
-  await scene.queue.ok(['worker', 'start'], { env: armed });
-  await scene.enqueue('job', 'true');
   await scene.judge();
 });
 

@@ -1,29 +1,14 @@
 // Seeds of the simulation for one mutant: goes on after the first finding, because a missing
-// guard may show in several invariants and the list of mutants names one of them. Most show
-// in any worlds; for some there are worlds with more of the fault that they guard against.
+// guard may show in several invariants and the list of mutants names one of them.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Profile } from '../simulation/profile.ts';
 import { createWorlds } from '../simulation/simulate.ts';
+import { WORLDS } from './worlds.ts';
 
-const SEEDS = 150;
+const SEEDS = 200;
 /** Seeds with findings; by then all that a mutant breaks has been seen. */
 const ENOUGH = 12;
-
-const WORLDS: Readonly<Record<string, Partial<Profile>>> = {
-  'of all kinds': {},
-  'where workers are stopped': {
-    theme: 'freezes',
-    workers: 3,
-    lease: 1,
-    kills: 0,
-    pauses: 700,
-    stoppedAfterTurn: 0.3,
-  },
-  'where the storage fails': { theme: 'storage', workers: 2, lease: 1, failsBefore: 0.3 },
-  'where workers are told to stop': { theme: 'people', stops: 400, workers: 2 },
-};
 
 for (const [kind, as] of Object.entries(WORLDS)) {
   test(`simulated worlds ${kind}`, async (t) => {

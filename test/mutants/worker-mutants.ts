@@ -20,15 +20,12 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
       edit(WORKER, 'const ended = [...this.#ended];', 'const ended = this.#ended.splice(0);'),
       edit(WORKER, 'this.#ended = this.#ended.slice(ended.length);', ''),
     ],
-    caughtBy: scene('the commit of a result fails', '1 nothing lost'),
+    caughtBy: simulated('no result lost', 'where the storage fails'),
   },
   {
     name: 'a claim that comes back after its lease is confirmed before it starts',
     edits: [edit(WORKER, 'if (env.boot() - sure < lease)', 'if (sure > 0)')],
-    caughtBy: named(
-      LEASES,
-      'a claim that comes back after its lease is not started if somebody else has it',
-    ),
+    caughtBy: simulated('6 no start after the end', 'where workers are stopped'),
   },
   {
     name: 'an attempt whose lease is lost is ended',
@@ -41,7 +38,7 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
   {
     name: 'results that are not written yet keep their leases',
     edits: [edit(LEASE, 'attempts: [...ours, ...ended()]', 'attempts: (ended(), ours)')],
-    caughtBy: named(LEASES, 'results that cannot be written yet keep their leases'),
+    caughtBy: simulated('no result lost', 'where the storage fails'),
   },
   {
     name: 'a worker that was declared dead ends what it runs',
@@ -177,10 +174,7 @@ export const WORKER_MUTANTS: readonly Mutant[] = [
   {
     name: 'lease check in the reaper: nobody alive is reaped before',
     edits: [edit(REAPER, '.filter(({ of }) => of.leaseUntil <= env.boot())', '')],
-    caughtBy: named(
-      REAPING,
-      'a living owner that does not renew is reaped one renew interval after its lease',
-    ),
+    caughtBy: simulated('no lease is cut short'),
   },
   {
     name: 'a living owner gets one renew interval more',
