@@ -33,6 +33,7 @@ test(
     const findings = report.findings.map(({ invariant, told: what }) => `${invariant}: ${what}`);
     assert.deepEqual(findings, []);
     assert.ok(report.kills >= 200, `${report.kills} kills are hardly a storm`);
+    for (const [name, counts] of Object.entries(HAPPENS)) assertHappened(report, name, counts);
     // Otherwise the fence was not there to be seen: a worker came back too late, and was told so.
     const { results, leases } = report.refused;
     assert.ok(results + leases > 0, 'nobody came too late');

@@ -5,7 +5,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { killHard, signal, spans, until } from '../fixtures/crew.ts';
+import { signal, until } from '../fixtures/crew.ts';
 import { Scene } from './scene.ts';
 
 test('commands that fail come back after their backoff, and some die', async (t) => {

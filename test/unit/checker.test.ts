@@ -260,6 +260,9 @@ const BAD: Readonly<Record<Invariant, Readonly<Record<string, Story>>>> = {
     },
     'a dead worker noticed too late': { ...EVENTFUL, noticedWithin: 599 },
     'a dead worker never noticed': withAttempt(EVENTFUL, 1, { finishedAt: null }),
+    'an attempt given back whose worker was killed': withAttempt(EVENTFUL, 1, {
+      outcome: 'interrupted',
+    }),
   },
   '8 attempts replay': {
     'a count that is not that of the history': withJob(RETRIED, { attempts: 1 }),
@@ -329,6 +332,7 @@ test('the figures of a storm', () => {
     lost: 1,
     unknown: 1,
     recovered: 1,
+    answers: { 'enqueue ok': 2, 'retry ok': 1, 'enqueue unknown': 1 },
     states: { completed: 1, dead: 1 },
     attempts: 5,
     outcomes: { lost: 1, interrupted: 1, exited: 3 },

@@ -242,20 +242,31 @@ export function killedByPid({ killed }: History): KilledByPid {
   return Map.groupBy(killed, ({ pid }) => pid);
 }
 
+/** A commit of the victim's may be this much younger than the moment in which it was shot. */
+const LAST_COMMIT_MS = 500;
+
 function notice(job: JobSeen, killed: KilledByPid, within: number): Finding[] {
-  return noticesOf(job, killed)
-    .filter(({ after }) => after > within)
-    .map(({ number, after }) => {
-      const told = `attempt ${number} was recorded ${after} ms after its worker was killed`;
-      return finding('7 backoff and notice', told);
-    });
+  return noticesOf(job, killed).flatMap(({ number, outcome, after, sinceKill }) => {
+    const found: Finding[] = [];
+    const what = `attempt ${number} was recorded`;
+    if (after > within) {
+      const told = `${what} ${after} ms after its worker was killed`;
+      found.push(finding('7 backoff and notice', told));
+    }
+    if (outcome !== 'lost' && sinceKill > LAST_COMMIT_MS) {
+      const told = `${what} ${outcome}, ${sinceKill} ms after its worker was killed: it was lost`;
+      found.push(finding('7 backoff and notice', told));
+    }
+    return found;
+  });
 }
 
 export interface Notice {
   readonly number: number;
   readonly outcome: string | null;
-  /** Ms from the kill to the record; Infinity: never. */
+  /** Ms to the record, since somebody could notice the kill; Infinity: never. */
   readonly after: number;
+  readonly sinceKill: number;
   readonly kill: Killed;
 }
 
@@ -266,7 +277,7 @@ export function noticesOf(job: JobSeen, killed: KilledByPid): Notice[] {
     const kill = killed.get(pid)?.find(({ at }) => at >= startedAt && at <= end);
     if (kill === undefined) return [];
     const after = Math.max(0, end - (kill.noticedFrom ?? kill.at));
-    return [{ number, outcome, after, kill }];
+    return [{ number, outcome, after, sinceKill: end - kill.at, kill }];
   });
 }
 

@@ -2,9 +2,10 @@
 // whoever is frozen is thawed again, and there are always about as many workers as wanted.
 
 import { setTimeout as sleep } from 'node:timers/promises';
+import { signal } from '../../fixtures/crew.ts';
 import type { Deed, Victim } from './adversary.ts';
 import type { Killed } from './history.ts';
-import { type Lab, type Member, signal } from './lab.ts';
+import type { Lab, Member } from './lab.ts';
 
 export interface Wanted {
   readonly workers: number;

@@ -2,10 +2,11 @@
 // carried out beside each other, each request recorded as invoked and then as ok, failed or unknown.
 
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Answer } from '../../cli/support.ts';
 import { Chance, seeded } from '../../fixtures/random.ts';
 import type { Asked } from './history.ts';
 import { jobOf } from './jobs.ts';
-import type { Answer, Lab } from './lab.ts';
+import type { Lab } from './lab.ts';
 
 /** What was refused with one of these changed nothing: usage, not found, conflict, storage. */
 const REFUSED = new Set([2, 3, 4, 5, 6]);

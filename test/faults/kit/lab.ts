@@ -1,6 +1,5 @@
 // A queue of its own in a directory of its own, with a copy of the executable: a storm may
-// take an hour, and a build in between must not change what is tested. Who belongs to it is
-// found in /proc, by environment or directory.
+// take an hour, and a build in between must not change what is tested.
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import {
@@ -9,9 +8,7 @@ import {
   linkSync,
   mkdirSync,
   mkdtempSync,
-  readdirSync,
   readFileSync,
-  readlinkSync,
   realpathSync,
   rmSync,
   statSync,
@@ -20,16 +17,10 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { EXECUTABLE } from '../../cli/support.ts';
+import { type Answer, EXECUTABLE } from '../../cli/support.ts';
+import { processesOf, type Running, signal } from '../../fixtures/crew.ts';
 import type { Role } from './adversary.ts';
 import { JOB_SCRIPT, SCRIPT } from './jobs.ts';
-
-export interface Answer {
-  /** null: it was killed. */
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
 
 export interface Call {
   /** Parts of the input; a pause of PART_MS lies between them. */
@@ -38,11 +29,8 @@ export interface Call {
   readonly killAfter?: number;
 }
 
-export interface Member {
-  readonly pid: number;
-  readonly parent: number;
+export interface Member extends Running {
   readonly role: Role;
-  readonly args: string;
 }
 
 /** Whatever is called ends by then: clients give up a locked database after 30 s. */
@@ -107,26 +95,11 @@ export class Lab {
 
   /** Everything that runs here but the calls of the driver; zombies do not. */
   members(): Member[] {
-    const found: Member[] = [];
-    for (const name of readdirSync('/proc')) {
-      if (!/^\d+$/.test(name) || Number(name) === process.pid) continue;
-      try {
-        const { parent, ended } = statOf(name);
-        if (ended) continue;
-        const environment = readFileSync(`/proc/${name}/environ`, 'latin1');
-        const ours =
-          `\0${environment}`.includes(`\0QUEUECTL_HOME=${this.home}\0`) ||
-          readlinkSync(`/proc/${name}/cwd`).startsWith(this.root);
-        if (!ours) continue;
-        const args = readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
-        const own = args.startsWith(this.#executable);
-        if (own && !/^\S+ __(worker|supervisor) /.test(args)) continue;
-        const role = !own ? 'command' : args.includes(' __worker ') ? 'worker' : 'supervisor';
-        found.push({ pid: Number(name), parent, role, args });
-      } catch {
-        // It ended while we looked.
-      }
-    }
+    const found = processesOf(this.home, this.root).flatMap((running): Member[] => {
+      if (!running.args.startsWith(this.#executable)) return [{ ...running, role: 'command' }];
+      const role = /^\S+ __(worker|supervisor) /.exec(running.args)?.[1];
+      return role === 'worker' || role === 'supervisor' ? [{ ...running, role }] : [];
+    });
     return found.toSorted((a, b) => a.pid - b.pid);
   }
 
@@ -179,25 +152,10 @@ async function feed(child: ChildProcess, parts: readonly string[]): Promise<void
   child.stdin?.end();
 }
 
-function statOf(name: string): { readonly parent: number; readonly ended: boolean } {
-  const stat = readFileSync(`/proc/${name}/stat`, 'latin1');
-  const [state = 'X', parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return { parent: Number(parent), ended: state === 'Z' || state === 'X' };
-}
-
 function readText(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch {
     return '';
-  }
-}
-
-/** Never throws: who is gone is gone. */
-export function signal(pid: number, name: NodeJS.Signals): void {
-  try {
-    process.kill(pid, name);
-  } catch {
-    // It ended before.
   }
 }

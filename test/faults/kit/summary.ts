@@ -15,6 +15,8 @@ export interface Summary {
   /** Enqueues without an answer, and those of them that are there. */
   readonly unknown: number;
   readonly recovered: number;
+  /** Requests about a job by what was answered: `cancel cancelled`, `enqueue unknown` … */
+  readonly answers: Readonly<Record<string, number>>;
   readonly states: Readonly<Record<string, number>>;
   readonly attempts: number;
   readonly outcomes: Readonly<Record<string, number>>;
@@ -48,6 +50,9 @@ export function summarize(history: History, seen: Seen): Summary {
     lost: [...acknowledged].filter((id) => !TERMINAL.has(jobs.get(id)?.state ?? '')).length,
     unknown: unknown.size,
     recovered: [...unknown].filter((id) => jobs.has(id)).length,
+    answers: tally(
+      history.asked.map(({ verb, answer, result }) => `${verb} ${result ?? answer}`),
+    ),
     states: tally(seen.jobs.map((job) => job.state)),
     attempts: attempts.length,
     outcomes: tally(attempts.map(({ outcome }) => outcome ?? 'running')),

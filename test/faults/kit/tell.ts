@@ -15,6 +15,7 @@ export function told(report: Report): string[] {
     `seed ${report.seed}: storm ${seconds(report.stormMs)}, drain ${seconds(report.drainMs)}`,
     `${report.kills} kills; ${counts(report.deeds)}`,
     `asked: ${counts(report.steps)}`,
+    `answers: ${counts(summary.answers)}`,
     `${summary.acknowledged} jobs acknowledged, ${summary.lost} lost; ` +
       `${summary.unknown} without an answer, ${summary.recovered} of them recovered`,
     `jobs: ${counts(summary.states)}`,
