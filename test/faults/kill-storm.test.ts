@@ -8,6 +8,19 @@ import { test } from 'node:test';
 import { storm } from './kit/storm.ts';
 import { told } from './kit/tell.ts';
 
+/** A storm that left one of these out would prove less than its name says. */
+const MIXED_IN = [
+  ...['worker', 'supervisor', 'command', 'enqueuer'].map((whom) => `kill ${whom}`),
+  'freeze worker',
+  'terminate worker',
+  'enqueue single',
+  'enqueue bulk',
+  'cancel',
+  'retry',
+  'set',
+  'stop',
+];
+
 test(
   'a storm of 200 kills loses no job, doubles none and leaves nothing',
   {
@@ -33,7 +46,10 @@ test(
     const findings = report.findings.map(({ invariant, told: what }) => `${invariant}: ${what}`);
     assert.deepEqual(findings, []);
     assert.ok(report.kills >= 200, `${report.kills} kills are hardly a storm`);
-    for (const [name, counts] of Object.entries(HAPPENS)) assertHappened(report, name, counts);
+    for (const what of MIXED_IN) {
+      const n = (report.deeds[what] ?? 0) + (report.steps[what] ?? 0);
+      assert.ok(n > 0, `the storm had no ${what}`);
+    }
     // Otherwise the fence was not there to be seen: a worker came back too late, and was told so.
     const { results, leases } = report.refused;
     assert.ok(results + leases > 0, 'nobody came too late');
