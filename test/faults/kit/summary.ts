@@ -50,9 +50,7 @@ export function summarize(history: History, seen: Seen): Summary {
     lost: [...acknowledged].filter((id) => !TERMINAL.has(jobs.get(id)?.state ?? '')).length,
     unknown: unknown.size,
     recovered: [...unknown].filter((id) => jobs.has(id)).length,
-    answers: tally(
-      history.asked.map(({ verb, answer, result }) => `${verb} ${result ?? answer}`),
-    ),
+    answers: tally(history.asked.map(({ verb, answer, result }) => `${verb} ${result ?? answer}`)),
     states: tally(seen.jobs.map((job) => job.state)),
     attempts: attempts.length,
     outcomes: tally(attempts.map(({ outcome }) => outcome ?? 'running')),
