@@ -6,6 +6,7 @@ import { DURATION_EXAMPLES, exactDuration, MAX_DURATION_MS, readDuration } from 
 import { closest, grouped, invalid, mustBe, shown } from './invalid.ts';
 
 const SECOND = 1000;
+const MINUTE = 60 * SECOND;
 const HOUR = 3600 * SECOND;
 const DAY = 24 * HOUR;
 const KIB = 1024;
@@ -136,6 +137,19 @@ function bytes(min: number, max: number): Type<number> {
   };
 }
 
+/** Such a value, or `none`. */
+function orNone<T>(type: Type<T>): Type<T | null> {
+  return {
+    kind: type.kind,
+    get expected() {
+      return `none, or ${type.expected}`;
+    },
+    read: (text) => (text === 'none' ? null : type.read(text)),
+    write: (value) => (value === null ? 'none' : type.write(value)),
+    json: (value) => (value === null ? null : type.json(value)),
+  };
+}
+
 /** Every key of `config`, in the order in which `config list` shows them. */
 export const SETTINGS = {
   max_retries: setting(
@@ -175,7 +189,36 @@ export const SETTINGS = {
     10 * MIB,
     'output kept of each attempt, head and tail',
   ),
+  // A minute at least: whoever waits for a job must have seen its end before it goes.
+  retention: setting(
+    orNone(duration(MINUTE, MAX_DURATION_MS)),
+    7 * DAY,
+    'how long completed and cancelled jobs are kept, with their logs',
+  ),
+  retention_dead: setting(
+    orNone(duration(MINUTE, MAX_DURATION_MS)),
+    null,
+    'how long dead jobs are kept',
+  ),
+  retention_jobs: setting(
+    orNone(integer(0, 1_000_000_000)),
+    null,
+    'how many completed and cancelled jobs are kept in each queue',
+  ),
+  retention_log_bytes: setting(
+    orNone(bytes(0, KIB * KIB * KIB * MIB)),
+    null,
+    'how much output of jobs is kept in each queue; completed and cancelled ones go',
+  ),
 };
+
+/** What a queue may have a value of its own for. */
+export const QUEUE_SETTINGS: readonly SettingName[] = [
+  'retention',
+  'retention_dead',
+  'retention_jobs',
+  'retention_log_bytes',
+];
 
 export type SettingName = keyof typeof SETTINGS;
 
@@ -191,6 +234,24 @@ export function settingName(given: string): SettingName {
     `there is no setting ${shown(given)}`,
     near === undefined ? known : `did you mean ${near}? ${known}`,
   );
+}
+
+/** Under which name the value of a setting is stored; `queue` null: for all queues. */
+export function storedName(name: SettingName, queue: string | null): string {
+  if (queue === null) return name;
+  if (!QUEUE_SETTINGS.includes(name)) {
+    throw invalid(`${name} is the same for all queues`, `of a queue: ${QUEUE_SETTINGS.join(', ')}`);
+  }
+  // Names of queues may hold an @, names of settings never do.
+  return `${name}@${queue}`;
+}
+
+/** The queues that have a value of their own for this setting. */
+export function queuesWith(name: SettingName, stored: ReadonlyMap<string, string>): string[] {
+  const prefix = `${name}@`;
+  return [...stored.keys()]
+    .filter((key) => key.startsWith(prefix))
+    .map((key) => key.slice(prefix.length));
 }
 
 /** The text to store for a value that somebody typed. Throws `invalid`. */
@@ -210,6 +271,31 @@ export interface Settings {
   readonly grace: number;
   readonly killAfter: number;
   readonly logMaxBytes: number;
+}
+
+/** What is kept of one queue; null: all. Durations in ms. */
+export interface Retention {
+  readonly finished: number | null;
+  readonly dead: number | null;
+  readonly jobs: number | null;
+  readonly logBytes: number | null;
+}
+
+/** The retention of a queue: its own values over those for all queues. */
+export function resolveRetention(stored: ReadonlyMap<string, string>, queue: string): Retention {
+  const value = <T>(name: SettingName, { parse, fallback }: Setting<T | null>): T | null => {
+    for (const text of [stored.get(`${name}@${queue}`), stored.get(name)]) {
+      const parsed = text === undefined ? undefined : parse(text);
+      if (parsed !== undefined) return parsed;
+    }
+    return fallback;
+  };
+  return {
+    finished: value('retention', SETTINGS.retention),
+    dead: value('retention_dead', SETTINGS.retention_dead),
+    jobs: value('retention_jobs', SETTINGS.retention_jobs),
+    logBytes: value('retention_log_bytes', SETTINGS.retention_log_bytes),
+  };
 }
 
 /**

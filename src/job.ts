@@ -72,7 +72,8 @@ export type Verb =
   | 'reap'
   | 'cancel'
   | 'retry'
-  | 'purge';
+  | 'edit'
+  | 'delete';
 
 export interface Transition {
   readonly verb: Verb;
@@ -109,7 +110,15 @@ export const TRANSITIONS: readonly Transition[] = [
     when: 'asked, and its attempt has ended or its worker is gone',
   },
   { verb: 'retry', from: 'dead', to: 'pending', when: 'asked; attempts starts again at 0' },
-  { verb: 'purge', from: 'dead', to: null, when: 'asked' },
+  { verb: 'edit', from: 'blocked', to: 'blocked', when: 'asked' },
+  { verb: 'edit', from: 'pending', to: 'pending', when: 'asked' },
+  { verb: 'edit', from: 'failed', to: 'failed', when: 'asked' },
+  { verb: 'delete', from: 'blocked', to: null, when: 'asked' },
+  { verb: 'delete', from: 'pending', to: null, when: 'asked' },
+  { verb: 'delete', from: 'failed', to: null, when: 'asked' },
+  { verb: 'delete', from: 'completed', to: null, when: 'asked, or its retention is over' },
+  { verb: 'delete', from: 'dead', to: null, when: 'asked, or its retention is over' },
+  { verb: 'delete', from: 'cancelled', to: null, when: 'asked, or its retention is over' },
 ];
 
 /** What a job carries into the decision about its next state. */
@@ -175,6 +184,8 @@ export interface CommandSpec {
   readonly env_from?: readonly string[];
   /** Absolute path of the file that becomes stdin; /dev/null without it. */
   readonly stdin?: string;
+  /** What it reads from stdin instead, byte for byte as UTF-8. */
+  readonly stdin_text?: string;
 }
 
 /** `command`: a shell command or program. In-process handlers will be a second kind. */

@@ -21,6 +21,12 @@ const BYTES_PER_STRING = 9;
 /** Linux's PATH_MAX. */
 const MAX_PATH_BYTES = 4096;
 
+/**
+ * Text for stdin that is stored with the job. What fits into a pipe: enough for a list of
+ * names or a letter, too little to make a million jobs a burden to the database.
+ */
+export const MAX_STDIN_BYTES = 64 * 1024;
+
 /** Tags are read with every page of jobs and matched one by one: labels, no documents. */
 export const MAX_TAGS = 64;
 const MAX_TAG_NAME_BYTES = 128;
@@ -67,6 +73,20 @@ export function checkPath(what: string, path: string): string {
   return path;
 }
 
+/** Text for stdin: NUL bytes are welcome there (`find -print0`). Throws `invalid`. */
+function checkStdin(what: string, text: string): string {
+  if (!text.isWellFormed()) throw mustBe(what, 'valid Unicode', text);
+  if (bytesIn(text) > MAX_STDIN_BYTES) throw stdinTooLong(what);
+  return text;
+}
+
+export function stdinTooLong(what: string): QueuectlError {
+  return invalid(
+    `${what} must be at most ${grouped(MAX_STDIN_BYTES)} bytes of text`,
+    'put it in a file and name that: it is read when the job runs',
+  );
+}
+
 /** What a job runs and with what, texts not checked yet. */
 export interface CommandParts {
   readonly command?: string | undefined;
@@ -74,6 +94,7 @@ export interface CommandParts {
   readonly env?: Readonly<Record<string, unknown>> | undefined;
   readonly env_from?: readonly unknown[] | undefined;
   readonly stdin?: string | undefined;
+  readonly stdin_text?: string | undefined;
 }
 
 /** Most jobs have nothing but a command: a million of them share this one. */
@@ -81,10 +102,11 @@ const NOTHING: CommandSpec = {};
 
 /** Checks texts, names and sizes. Throws `invalid`. */
 export function commandSpec(parts: CommandParts, label: Label): CommandSpec {
-  const { command, stdin } = parts;
+  const { command, stdin, stdin_text: stdinText = '' } = parts;
   const size = new Size();
   if (command !== undefined) size.add(label('command'), command);
-  if (!parts.args && !parts.env && !parts.env_from && stdin === undefined) return NOTHING;
+  const plain = stdin === undefined && stdinText === '';
+  if (plain && !parts.args && !parts.env && !parts.env_from) return NOTHING;
 
   const args = parts.args?.map((arg, i) => size.add(`args[${i}]`, arg));
   const env = variables(parts.env ?? {}, size, label('env'));
@@ -99,6 +121,7 @@ export function commandSpec(parts: CommandParts, label: Label): CommandSpec {
     ...(env.length > 0 && { env: Object.fromEntries(env) }),
     ...(from.size > 0 && { env_from: [...from] }),
     ...(stdin !== undefined && { stdin }),
+    ...(stdinText !== '' && { stdin_text: checkStdin(label('stdin_text'), stdinText) }),
   };
 }
 

@@ -35,11 +35,15 @@ export interface Location {
   readonly roster: string;
   /** What a job must see, so that a `queuectl` in it finds this queue. */
   readonly jobEnvironment: Readonly<Record<string, string>>;
+  /** Whoever names the place takes it upon themselves that the database may get damaged. */
+  readonly allowNetworkFs: boolean;
 }
 
 export interface LocationInput {
   /** `--db`. */
   readonly db?: string | undefined;
+  /** `--allow-network-fs`; QUEUECTL_ALLOW_NETWORK_FS=1 says the same. */
+  readonly allowNetworkFs?: boolean;
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** The password file's answer, for when HOME is not set; may throw. */
   readonly homeDirectory: () => string;
@@ -53,6 +57,16 @@ export interface LocationInput {
  * for PostgreSQL, a directory, or where there is no home.
  */
 export function resolveLocation(input: LocationInput): Location {
+  const location = locationFrom(input);
+  const { allowNetworkFs = false, environment } = input;
+  if (!allowNetworkFs && environment[ALLOW_NETWORK_FS] !== '1') return location;
+  const jobEnvironment = { ...location.jobEnvironment, [ALLOW_NETWORK_FS]: '1' };
+  return { ...location, jobEnvironment, allowNetworkFs: true };
+}
+
+const ALLOW_NETWORK_FS = 'QUEUECTL_ALLOW_NETWORK_FS';
+
+function locationFrom(input: LocationInput): Location {
   const { environment } = input;
   const named = environment['QUEUECTL_HOME'] || undefined;
   const db = input.db ?? (environment['QUEUECTL_DB'] || undefined);
@@ -87,6 +101,7 @@ function locationIn(
     wakeFile: join(home, 'wake'),
     roster: join(home, 'run'),
     jobEnvironment,
+    allowNetworkFs: false,
   };
 }
 

@@ -1,39 +1,56 @@
-// What a client does with a queue: enqueue, look, wait, cancel, retry, purge. The command
+// What a client does with a queue: enqueue, look, wait, cancel, retry, edit, delete. The command
 // line and the library are both thin over this class; it speaks to the store only.
 
 import type { Env } from './env.ts';
 import { QueuectlError } from './errors.ts';
 import { type Attempt, isTerminal, type Job, type NewJob } from './job.ts';
 import { isWorkerGone } from './presence.ts';
-import type {
-  CancelAnswer,
-  EnqueueOptions,
-  Enqueued,
-  ListQuery,
-  Page,
-  RetryAnswer,
-  Stats,
-  Store,
-  WorkerRecord,
+import {
+  type CancelAnswer,
+  type Changes,
+  type DeleteAnswer,
+  type EditAnswer,
+  type EnqueueOptions,
+  type Enqueued,
+  type Filter,
+  type Found,
+  type ListQuery,
+  type Page,
+  type RetryAnswer,
+  type Stats,
+  type Store,
+  type Story,
+  type WorkerRecord,
 } from './store/store.ts';
 
 /** Watches are hints (see Store.watch): whoever waits also looks this often. */
 const POLL_MS = 1000;
 
-/** Jobs per transaction of a bulk operation: some 10 ms of write lock, unnoticed by workers. */
-const BATCH = 500;
+/** Times as long as an expensive look took nobody looks again. */
+const REST = 4;
+const LEAST_REST_MS = 20;
 
-export interface DeadFilter {
-  readonly queue?: string | null;
-  /** Only jobs that died before this instant, ms since 1970. */
-  readonly before?: number | null;
-}
+/** Jobs per transaction of a bulk operation: some 5 ms of write lock, unnoticed by workers. */
+const BATCH = 500;
+/**
+ * Then it lets others write, as long as it has just kept them from it: whoever waits for the
+ * lock knocks now and then, and would find one that is always taken again at once.
+ */
+const REST_MIN_MS = 2;
+const REST_MAX_MS = 50;
 
 export interface WaitOptions {
   /** Resolve as soon as one of them is finished. */
   readonly any?: boolean;
   /** Ms; null waits as long as it takes. */
   readonly timeout?: number | null;
+  readonly signal?: AbortSignal;
+}
+
+export interface BulkOptions {
+  /** Called after each transaction, with the keys acted upon. */
+  readonly onBatch?: (keys: readonly number[]) => void | Promise<void>;
+  /** Ends it between two transactions; what was done until then is answered. */
   readonly signal?: AbortSignal;
 }
 
@@ -61,6 +78,13 @@ export class Queue {
   /** Every attempt of the job, oldest first. */
   history(job: Job): Promise<Attempt[]> {
     return this.store.attempts(job.key);
+  }
+
+  /** The job and every attempt, as of one moment. Rejects with `not_found`. */
+  async story(id: string): Promise<Story> {
+    const story = await this.store.story(id);
+    if (story === null) throw notFound(id);
+    return story;
   }
 
   list(query: ListQuery): Promise<Page> {
@@ -119,11 +143,17 @@ export class Queue {
       for (;;) {
         options.signal?.throwIfAborted();
         ring = new AbortController();
+        const began = this.#env.boot();
         const seen = await look();
-        const left = deadline - this.#env.boot();
+        const ended = this.#env.boot();
+        const left = deadline - ended;
         if (done(seen) || left <= 0) return seen;
         const woken = options.signal ? AbortSignal.any([ring.signal, options.signal]) : ring.signal;
         await this.#env.sleep(Math.min(POLL_MS, left), woken).catch(ignoreAbort);
+        // A look at thousands of jobs at each of thousands of commits would take a whole core.
+        const rest = (ended - began) * REST;
+        if (rest < LEAST_REST_MS) continue;
+        await this.#env.sleep(Math.min(rest, left), options.signal).catch(ignoreAbort);
       }
     } finally {
       watch.close();
@@ -139,54 +169,81 @@ export class Queue {
     return this.store.retry(ids);
   }
 
-  /**
-   * Retries every job that is dead now and matches; answers how many this call moved.
-   * Two callers at once share them: each job is moved once, by one of them.
-   */
-  async retryAllDead(filter: DeadFilter, onProgress?: (n: number) => void): Promise<number> {
-    let moved = 0;
-    await this.#eachDeadBatch(filter, 'retryDead', (keys) => {
-      moved += keys.length;
-      onProgress?.(moved);
-    });
-    return moved;
+  /** Changes what was asked of jobs that wait; see Store.edit. */
+  edit(ids: readonly string[], changes: Changes): Promise<EditAnswer[]> {
+    return this.store.edit(ids, changes);
   }
 
-  /** Deletes every job that is dead now and matches; hands their keys over batch by batch. */
-  async purgeAllDead(
-    filter: DeadFilter,
-    onPurged: (keys: readonly number[]) => void | Promise<void>,
+  /** Deletes jobs that do not run. Their logs stay, by the keys answered. */
+  delete(ids: readonly string[]): Promise<DeleteAnswer[]> {
+    return this.store.delete(ids);
+  }
+
+  /** How many jobs match now. */
+  async count(filter: Filter): Promise<number> {
+    let n = 0;
+    for await (const { keys } of this.#batches(filter)) n += keys.length;
+    return n;
+  }
+
+  // Verbs by filter. Each acts once on every job that matches when it begins and still
+  // matches when its turn comes; two callers at once share them.
+
+  async cancelAll(
+    filter: Filter,
+    options: BulkOptions = {},
+  ): Promise<{ cancelled: number; requested: number }> {
+    const sum = { cancelled: 0, requested: 0 };
+    await this.#act(filter, options, async (found) => {
+      const { cancelled, requested } = await this.store.cancelFound(found);
+      sum.cancelled += cancelled.length;
+      sum.requested += requested.length;
+      return [...cancelled, ...requested];
+    });
+    return sum;
+  }
+
+  /** Dead jobs back to `pending`. What dies again meanwhile is left alone. */
+  async retryAll(filter: Filter, options: BulkOptions = {}): Promise<number> {
+    return await this.#act(filter, options, (found) => this.store.retryFound(found));
+  }
+
+  async editAll(filter: Filter, changes: Changes, options: BulkOptions = {}): Promise<number> {
+    return await this.#act(filter, options, (found) => this.store.editFound(found, changes));
+  }
+
+  async deleteAll(filter: Filter, options: BulkOptions = {}): Promise<number> {
+    return await this.#act(filter, options, (found) => this.store.deleteFound(found));
+  }
+
+  async #act(
+    filter: Filter,
+    { onBatch, signal }: BulkOptions,
+    act: (found: Found) => Promise<number[]>,
   ): Promise<number> {
-    let purged = 0;
-    await this.#eachDeadBatch(filter, 'purgeDead', async (keys) => {
-      purged += keys.length;
-      await onPurged(keys);
-    });
-    return purged;
+    let n = 0;
+    let rest = 0;
+    for await (const found of this.#batches(filter)) {
+      if (rest > 0) await this.#env.sleep(rest, signal).catch(ignoreAbort);
+      if (signal?.aborted === true) break;
+      const begun = this.#env.boot();
+      const acted = await act(found);
+      rest = Math.min(Math.max(this.#env.boot() - begun, REST_MIN_MS), REST_MAX_MS);
+      n += acted.length;
+      if (acted.length > 0) await onBatch?.(acted);
+    }
+    return n;
   }
 
-  async #eachDeadBatch(
-    filter: DeadFilter,
-    method: 'retryDead' | 'purgeDead',
-    onBatch: (keys: readonly number[]) => void | Promise<void>,
-  ): Promise<void> {
-    const query = { queue: filter.queue ?? null, before: filter.before ?? null };
-    const newest = await this.store.list({
-      states: ['dead'],
-      queue: query.queue,
-      tags: [],
-      search: null,
-      sort: 'newest',
-      limit: 1,
-      cursor: null,
-    });
-    // A job that dies again while we loop keeps its key: the bound alone would not keep us
-    // from acting on it twice, going through the keys only once upwards does.
-    const upTo = newest.jobs[0]?.key ?? 0;
+  /** All jobs that match and were there when it began, upwards. */
+  async *#batches(filter: Filter): AsyncGenerator<Found> {
+    // A job that comes to match again while we loop keeps its key: the bound alone would not
+    // keep us from acting on it twice, going through the keys only once upwards does.
+    const { key: upTo, runToken } = await this.store.horizon();
     let after = 0;
     for (;;) {
-      const { keys } = await this.store[method]({ ...query, after, upTo, limit: BATCH });
-      if (keys.length > 0) await onBatch(keys);
+      const keys = await this.store.match({ ...filter, after, upTo, limit: BATCH });
+      if (keys.length > 0) yield { keys, filter, runToken };
       if (keys.length < BATCH) return;
       after = keys.at(-1) ?? upTo;
     }

@@ -81,6 +81,7 @@ const FIELDS = {
   env: record,
   env_from: is(isList, 'a list of names'),
   stdin: is(isFilled, 'the path of a file'),
+  stdin_text: is(isText, 'text'),
   tags: record,
 };
 
@@ -130,10 +131,16 @@ export function parseJob(input: unknown, context: JobContext): NewJob {
 }
 
 const plain: Label = (field) => field;
+const ALIASES: Readonly<Record<string, string>> = {
+  env_from: 'env',
+  tags: 'tag',
+  command: 'shell',
+  stdin_text: 'stdin',
+};
 /** The flag that a field came from. Some have another name; `args` has none. */
 const flagOf: Label = (field) => {
   if (field === 'args') return field;
-  const flag = { env_from: 'env', tags: 'tag', command: 'shell' }[field] ?? field;
+  const flag = ALIASES[field] ?? field;
   return `--${flag.replaceAll('_', '-')}`;
 };
 
@@ -179,12 +186,19 @@ function numberFromFlag(field: string, value: unknown): unknown {
 }
 
 function build(fields: Fields, context: JobContext, label: Label): NewJob {
-  const { command, args, env, env_from, cwd, stdin, delay, run_at: runAt, timeout, tags } = fields;
+  const { command, args, env, env_from, cwd, stdin, stdin_text } = fields;
+  const { delay, run_at: runAt, timeout, tags } = fields;
   if (command !== undefined && args !== undefined) {
     throw invalid('command and args exclude each other', 'args runs a program without a shell');
   }
   if (delay !== undefined && runAt !== undefined) {
     throw invalid(`${label('delay')} and ${label('run_at')} exclude each other`);
+  }
+  if (stdin !== undefined && stdin_text !== undefined) {
+    throw invalid('stdin and stdin_text exclude each other', 'stdin is the path of a file');
+  }
+  if (stdin === '-') {
+    throw invalid('"-" is no file for stdin', 'stdin_text takes its content; ./- is a file');
   }
   const absolute = (path: string, field: FieldName): string =>
     checkPath(label(field), resolve(context.cwd, path));
@@ -195,6 +209,7 @@ function build(fields: Fields, context: JobContext, label: Label): NewJob {
       env,
       env_from,
       stdin: stdin === undefined ? undefined : absolute(stdin, 'stdin'),
+      stdin_text,
     },
     label,
   );

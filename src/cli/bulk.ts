@@ -20,6 +20,7 @@ export interface BulkFlags {
   readonly 'if-absent': boolean;
   readonly 'skip-invalid': boolean;
   readonly stream: boolean;
+  readonly wait: boolean;
 }
 
 interface Source {
@@ -78,9 +79,18 @@ async function enqueueAll(source: Source, flags: BulkFlags, io: Io): Promise<num
     } finally {
       progress.clear();
     }
-    await answer(stored, skipped.n, queue, io);
+    if (!(flags.wait && io.json)) await answer(stored, skipped.n, queue, io);
     await hintUnserved(queue, new Set(jobs.map((job) => job.queue)), io);
-    return 0;
+    if (!flags.wait) return 0;
+    const { orOursFailed, waitFor } = await import('./waiting.ts');
+    return await orOursFailed(io, () =>
+      waitFor(
+        queue,
+        stored.map(({ id }) => id),
+        {},
+        io,
+      ),
+    );
   });
 }
 

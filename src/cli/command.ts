@@ -1,6 +1,7 @@
 // What a command declares about itself. Parsing, --help, "did you mean" and shell
 // completion all read this one description, so none of them can disagree with another.
 
+import type { State } from '../job.ts';
 import type { Io } from './io.ts';
 
 interface FlagBase {
@@ -17,7 +18,7 @@ export interface BooleanFlag extends FlagBase {
 /** `--id ID`: one value; given twice it is refused. */
 export interface TextFlag extends FlagBase {
   readonly type: 'text';
-  /** Name of the value in help and messages. */
+  /** Name of the value in help and messages. Completion knows Q, FILE, DIR and PATH. */
   readonly value: string;
   readonly choices?: readonly string[];
 }
@@ -51,6 +52,20 @@ export interface Call<F extends Flags = Flags> {
   readonly io: Io;
 }
 
+export interface Operands {
+  readonly min: number;
+  /** Null: any number. */
+  readonly max: number | null;
+  /** How messages call one; completion knows what an ID, a FILE, a key, a command is. */
+  readonly name: string;
+  /** Which jobs an ID may name, for completion; else those that its flag --state may name. */
+  readonly jobs?: readonly State[] | 'started';
+  /** What each is, where they differ. */
+  readonly each?: readonly string[];
+  /** All there are, for completion. */
+  readonly choices?: readonly string[];
+}
+
 export interface Command<F extends Flags = Flags> {
   /** One line, without a full stop. */
   readonly summary: string;
@@ -59,10 +74,11 @@ export interface Command<F extends Flags = Flags> {
   /** Paragraphs below the usage. */
   readonly about?: readonly string[];
   readonly flags: F;
-  /** `max` null: any number. `name` is how messages call one. */
-  readonly operands: { readonly min: number; readonly max: number | null; readonly name: string };
+  readonly operands: Operands;
   /** Whether `-- cmd args…` may follow. */
   readonly takesRest?: boolean;
+  /** What wrong usage is answered with, where the exit codes are the job's; default 2. */
+  readonly usageExitCode?: number;
   /** Commands to paste, each with what it does. */
   readonly examples: readonly (readonly [command: string, what: string])[];
   run(call: Call<F>): Promise<number>;
@@ -83,7 +99,11 @@ export const GLOBAL_FLAGS = {
     help: 'the database (default: $QUEUECTL_DB, else $QUEUECTL_HOME/queue.db)',
   },
   json: { type: 'boolean', help: 'one JSON document on stdout, for programs' },
-  quiet: { type: 'boolean', help: 'only what was asked for: no hints, no progress' },
+  quiet: { type: 'boolean', short: 'q', help: 'only what was asked for: no hints, no progress' },
+  'allow-network-fs': {
+    type: 'boolean',
+    help: 'use a database on a network file system, which may damage it',
+  },
   'no-color': { type: 'boolean', help: 'no colours (also: NO_COLOR)' },
   debug: { type: 'boolean', help: 'show where an error comes from' },
   help: { type: 'boolean', short: 'h', help: 'show help' },

@@ -11,7 +11,13 @@ export interface Entry {
   readonly load: () => Promise<Command>;
 }
 
-export const GROUPS = ['Jobs', 'Dead letter queue', 'Workers', 'Settings and help'] as const;
+export const GROUPS = [
+  'Jobs',
+  'Dead letter queue',
+  'Workers',
+  'Keeping house',
+  'Settings and help',
+] as const;
 export type Group = (typeof GROUPS)[number];
 
 const entry = (
@@ -23,12 +29,15 @@ const entry = (
 /** By the words typed, joined by one space. A Map: `constructor` is no command. */
 export const COMMANDS: ReadonlyMap<string, Entry> = new Map([
   ['enqueue', entry('Jobs', 'add jobs to the queue', () => import('./commands/enqueue.ts'))],
+  ['run', entry('Jobs', 'run a command as a job and follow it', () => import('./commands/run.ts'))],
   ['list', entry('Jobs', 'jobs, newest first', () => import('./commands/list.ts'))],
   ['show', entry('Jobs', 'one job with all its attempts', () => import('./commands/show.ts'))],
   ['logs', entry('Jobs', 'what a job printed', () => import('./commands/logs.ts'))],
   ['wait', entry('Jobs', 'wait until jobs are finished', () => import('./commands/wait.ts'))],
   ['cancel', entry('Jobs', 'cancel jobs', () => import('./commands/cancel.ts'))],
   ['retry', entry('Jobs', 'run dead jobs again', () => import('./commands/retry.ts'))],
+  ['edit', entry('Jobs', 'change jobs that wait', () => import('./commands/edit.ts'))],
+  ['delete', entry('Jobs', 'delete jobs and their logs', () => import('./commands/delete.ts'))],
   ['status', entry('Jobs', 'counts, workers and throughput', () => import('./commands/status.ts'))],
   [
     'dlq list',
@@ -55,6 +64,27 @@ export const COMMANDS: ReadonlyMap<string, Entry> = new Map([
     'worker list',
     entry('Workers', 'who is alive and running what', () => import('./commands/worker-list.ts')),
   ],
+  ['backup', entry('Keeping house', 'copy the database', () => import('./commands/backup.ts'))],
+  [
+    'doctor',
+    entry('Keeping house', 'look for what is wrong', () => import('./commands/doctor.ts')),
+  ],
+  [
+    'prune',
+    entry('Keeping house', 'delete old finished jobs', () => import('./commands/prune.ts')),
+  ],
+  [
+    'service install',
+    entry('Keeping house', 'start workers at boot', () => import('./commands/service-install.ts')),
+  ],
+  [
+    'service uninstall',
+    entry('Keeping house', 'no longer do so', () => import('./commands/service-uninstall.ts')),
+  ],
+  [
+    'service status',
+    entry('Keeping house', 'whether it does', () => import('./commands/service-status.ts')),
+  ],
   [
     'config list',
     entry('Settings and help', 'all settings', () => import('./commands/config-list.ts')),
@@ -71,7 +101,17 @@ export const COMMANDS: ReadonlyMap<string, Entry> = new Map([
     'config unset',
     entry('Settings and help', 'back to the default', () => import('./commands/config-unset.ts')),
   ],
+  [
+    'completion',
+    entry(
+      'Settings and help',
+      'completion for your shell',
+      () => import('./commands/completion.ts'),
+    ),
+  ],
   ['help', entry('Settings and help', 'help on a command', () => import('./commands/help.ts'))],
+  // What the scripts of `completion` ask; not for people.
+  ['__complete', entry(null, '', () => import('./commands/internal-complete.ts'))],
   // What `worker start` starts; not for people.
   ['__supervisor', entry(null, '', () => import('./commands/internal-supervisor.ts'))],
   ['__worker', entry(null, '', () => import('./commands/internal-worker.ts'))],
@@ -118,4 +158,10 @@ export const OTHER_NAMES: ReadonlyMap<string, string> = new Map([
   ['dead', 'dlq list'],
   ['restart', 'retry'],
   ['set', 'config set'],
+  ['rm', 'delete'],
+  ['remove', 'delete'],
+  ['purge', 'dlq purge'],
+  ['clean', 'prune'],
+  ['gc', 'prune'],
+  ['update', 'edit'],
 ]);

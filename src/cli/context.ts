@@ -22,7 +22,8 @@ export interface Context {
   now(): number;
   /**
    * From the first call on, Ctrl-C, TERM and HUP abort this signal with an `Interrupted`
-   * instead of ending the process; a second one ends it.
+   * instead of ending the process; a second one ends it, unless this was called again: then
+   * it aborts the new signal.
    */
   interrupted(): AbortSignal;
 }
@@ -36,12 +37,17 @@ export interface Output {
   readonly isTerminal: boolean;
   /** Width of the terminal in columns; null where it is none, or does not say. */
   readonly columns: number | null;
+  /** Its height in lines; null likewise. */
+  readonly rows: number | null;
 }
 
 export interface Input {
   readonly isTerminal: boolean;
-  /** The next bytes, as they come; null at the end. The array is the caller's to keep. */
-  read(): Promise<Uint8Array | null>;
+  /**
+   * The next bytes, as they come; null at the end. The array is the caller's to keep. With a
+   * signal a read of a terminal can be given up: it then rejects with the signal's reason.
+   */
+  read(signal?: AbortSignal): Promise<Uint8Array | null>;
 }
 
 /** Whoever read our output left (`| head -1`): no error, only the end. */
@@ -52,10 +58,12 @@ export class ReaderGone extends Error {
 /** A signal asked us to end; `exitCode` is what a shell reports for it. */
 export class Interrupted extends Error {
   override readonly name = 'Interrupted';
+  readonly signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP';
   readonly exitCode: number;
 
   constructor(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP') {
     super(`interrupted by ${signal}`);
+    this.signal = signal;
     this.exitCode = 128 + { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 }[signal];
   }
 }

@@ -1,11 +1,13 @@
 // Filters on the dead letter queue, for `dlq retry --all` and `dlq purge`.
 
+import type { Filter } from '../store/store.ts';
 import type { Flags, Values } from './command.ts';
+import { FILTER_FLAGS, filterOf } from './filter.ts';
 import type { Io } from './io.ts';
 import { durationFlag } from './numbers.ts';
 
 export const DEAD_FLAGS = {
-  queue: { type: 'text', value: 'Q', help: 'only jobs of this queue' },
+  ...FILTER_FLAGS,
   'older-than': {
     type: 'text',
     value: 'DURATION',
@@ -13,12 +15,8 @@ export const DEAD_FLAGS = {
   },
 } as const satisfies Flags;
 
-export interface DeadFilter {
-  readonly queue: string | null;
-  readonly before: number | null;
-}
-
-export function deadFilter(flags: Values<typeof DEAD_FLAGS>, io: Io): DeadFilter {
+export function deadFilter(flags: Values<typeof DEAD_FLAGS>, io: Io): Filter {
   const age = durationFlag('--older-than', flags['older-than']);
-  return { queue: flags.queue ?? null, before: age === null ? null : io.now() - age };
+  const unchangedSince = age === null ? null : io.now() - age;
+  return { ...filterOf(flags, ['dead'], io), unchangedSince };
 }

@@ -3,10 +3,11 @@
 // afterwards, so a job that is seen finished has nothing more to say.
 
 import type { Env } from '../env.ts';
-import { isTerminal, type Job } from '../job.ts';
+import { type Attempt, isTerminal, type Job } from '../job.ts';
+import type { PathWatch } from '../platform/watch.ts';
 import type { Queue } from '../queue.ts';
 import type { LogChunk, LogPosition } from '../worker/log-reader.ts';
-import type { LogStore } from '../worker/output.ts';
+import { type LogStore, TIME_STEP_MS } from '../worker/output.ts';
 import { ReaderGone } from './context.ts';
 import type { LogSink } from './log-sink.ts';
 import { lastLines } from './log-tail.ts';
@@ -19,18 +20,23 @@ export interface FollowOptions {
   readonly stderr: boolean;
   /** Only the last so many of what there is; null: all. */
   readonly lines: number | null;
+  /** Only what came at this instant or later, ms since 1970; absent: all. */
+  readonly since?: number | null;
   /** Only this one; null: the newest, and those after it. */
   readonly attempt: number | null;
-  /** A later attempt begins. */
-  readonly onAttempt: (number: number) => void;
+  /**
+   * An attempt has ended that was not the last, and all of it is shown. `job` null where the
+   * next one has begun already.
+   */
+  readonly onRetry: (ended: Attempt, job: Job | null) => void;
   /** Whether somebody still reads what is shown. */
   readonly hasReader: () => Promise<boolean>;
 }
 
-/** Files of a growing log are looked at so often: people take it for at once. */
-const LOOK_MS = 50;
-/** Every so many looks: half a second. */
-const LOOKS_PER_READER_CHECK = 10;
+/** Watches are hints: everything is looked at this often all the same. */
+const POLL_MS = 1000;
+/** Where no watch is to be had: seldom enough for a machine that has run out of them. */
+const BLIND_POLL_MS = 200;
 
 /** What there is, of the one attempt. */
 export function readOnce(logs: LogStore, options: FollowOptions): void {
@@ -40,49 +46,118 @@ export function readOnce(logs: LogStore, options: FollowOptions): void {
   options.sink.end();
 }
 
-/**
- * Until the job, or the attempt asked for, is finished. Rejects when `signal` aborts, and with
- * ReaderGone when the reader has left, although the job says nothing.
- */
-export async function follow(
-  logs: LogStore,
-  queue: Queue,
-  env: Env,
-  options: FollowOptions,
-  signal: AbortSignal,
-): Promise<void> {
-  const reader = new Reader(logs, options);
-  const { attempt } = options;
-  let { job } = options;
-  let current = attempt ?? Math.max(job.lastAttempt, 1);
-  let version = -1;
-  try {
-    for (let looks = 1; ; looks += 1) {
-      signal.throwIfAborted();
-      if (looks % LOOKS_PER_READER_CHECK === 0 && !(await options.hasReader())) {
-        throw new ReaderGone();
-      }
-      // Taken before the job is read: a commit in between is seen the next time.
-      const latest = await queue.store.version();
-      if (latest !== version) job = await queue.get(job.id);
-      version = latest;
-      if (job.lastAttempt >= current) reader.read(current);
-      while (attempt === null && current < job.lastAttempt) {
-        current++;
-        options.onAttempt(current);
-        reader.read(current);
-      }
-      if (isOver(job, attempt)) {
-        reader.finish(job);
-        return;
-      }
-      await env.sleep(LOOK_MS, signal).catch(() => {
-        // Aborted: said at the top of the loop, with its reason.
-      });
-    }
-  } finally {
-    options.sink.end();
+/** Shows what a job prints, and goes on where it was when it is asked to again. */
+export class Follower {
+  readonly #logs: LogStore;
+  readonly #queue: Queue;
+  readonly #env: Env;
+  readonly #options: FollowOptions;
+  readonly #reader: Reader;
+  #job: Job;
+  /** The attempt being shown. */
+  #current: number;
+  /** The last attempt whose end was told. */
+  #told = 0;
+
+  constructor(logs: LogStore, queue: Queue, env: Env, options: FollowOptions) {
+    this.#logs = logs;
+    this.#queue = queue;
+    this.#env = env;
+    this.#options = options;
+    this.#reader = new Reader(logs, options);
+    this.#job = options.job;
+    this.#current = options.attempt ?? Math.max(options.job.lastAttempt, 1);
   }
+
+  /**
+   * Resolves with the job once it, or the attempt asked for, is finished and all of it is
+   * shown. Rejects when `signal` aborts, and with ReaderGone when the reader has left,
+   * although the job says nothing. The caller ends the sink.
+   */
+  async follow(signal: AbortSignal): Promise<Job> {
+    const env = this.#env;
+    let version = -1;
+    let grown = true;
+    let ring = new AbortController();
+    const commits = this.#queue.store.watch(() => ring.abort());
+    const onGrowth = (): void => {
+      grown = true;
+      ring.abort();
+    };
+    let growth: PathWatch | null = null;
+    let watched = Number.NEGATIVE_INFINITY;
+    try {
+      for (;;) {
+        signal.throwIfAborted();
+        if (env.boot() - watched >= POLL_MS) {
+          if (!(await this.#options.hasReader())) throw new ReaderGone();
+          growth?.close();
+          growth = this.#logs.watch(this.#job.key, env, onGrowth);
+          watched = env.boot();
+          grown = true;
+        }
+        // Before the look: what comes during it must not be waited for.
+        ring = new AbortController();
+        // Taken before the job is read: a commit in between is seen the next time.
+        const latest = await this.#queue.store.version();
+        const before = this.#job;
+        if (latest !== version) this.#job = await this.#queue.get(before.id);
+        version = latest;
+        // Most commits are about other jobs: its log is read where it may say something new.
+        if (grown || !isSame(before, this.#job)) {
+          grown = false;
+          await this.#show();
+        }
+        if (isOver(this.#job, this.#options.attempt)) {
+          this.#reader.finish(this.#job);
+          return this.#job;
+        }
+        const wait = growth === null ? BLIND_POLL_MS : POLL_MS;
+        await env.sleep(wait, AbortSignal.any([ring.signal, signal])).catch(() => {
+          // Rung, or aborted: said at the top of the loop, with its reason.
+        });
+      }
+    } finally {
+      growth?.close();
+      commits.close();
+    }
+  }
+
+  async #show(): Promise<void> {
+    const job = this.#job;
+    const { lastAttempt, last } = job;
+    if (lastAttempt >= this.#current) this.#reader.read(this.#current);
+    if (this.#options.attempt !== null) return;
+    while (this.#current < lastAttempt) {
+      await this.#tellPast(job, this.#current);
+      this.#current++;
+      this.#reader.read(this.#current);
+    }
+    const waits = last !== null && last.finishedAt !== null && !isTerminal(job.state);
+    if (waits) this.#tell(last, job);
+  }
+
+  /** Of an attempt whose successor began before its end was seen. */
+  async #tellPast(job: Job, number: number): Promise<void> {
+    if (this.#told >= number) return;
+    const attempts = await this.#queue.history(job);
+    const ended = attempts.find((attempt) => attempt.number === number);
+    if (ended !== undefined) this.#tell(ended, null);
+  }
+
+  #tell(ended: Attempt, job: Job | null): void {
+    if (this.#told >= ended.number) return;
+    this.#told = ended.number;
+    this.#options.onRetry(ended, job);
+  }
+}
+
+function isSame(a: Job, b: Job): boolean {
+  return (
+    a.state === b.state &&
+    a.lastAttempt === b.lastAttempt &&
+    a.last?.finishedAt === b.last?.finishedAt
+  );
 }
 
 function isOver(job: Job, attempt: number | null): boolean {
@@ -130,8 +205,15 @@ class Reader {
     for (const chunk of chunks) {
       this.#position = chunk.next;
       this.#broken = chunk.next.refused;
+      if (this.#isTooOld(chunk)) continue;
       if (chunk.kind !== 'output' || (chunk.stream === 'stdout' ? stdout : stderr)) yield chunk;
     }
+  }
+
+  #isTooOld(chunk: LogChunk): boolean {
+    const since = this.#options.since ?? null;
+    // Times are kept to a tenth of a second; rather a little more than a line too few.
+    return since !== null && chunk.kind === 'output' && chunk.time <= since - TIME_STEP_MS;
   }
 
   #show(chunk: LogChunk, attempt: number): void {

@@ -13,6 +13,7 @@ export class Io {
   readonly quiet: boolean;
   /** `--db`, undecided between flag, environment and default. */
   readonly db: string | undefined;
+  readonly allowNetworkFs: boolean;
   readonly #noColour: boolean;
 
   constructor(context: Context, globals: GlobalValues) {
@@ -20,6 +21,7 @@ export class Io {
     this.json = globals.json;
     this.quiet = globals.quiet;
     this.db = globals.db;
+    this.allowNetworkFs = globals['allow-network-fs'];
     this.#noColour = globals['no-color'];
   }
 

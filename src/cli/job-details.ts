@@ -1,8 +1,9 @@
-// One job for people: its fields, its attempts, and what to do next.
+// One job for people: its fields, its attempts, the last it said, and what becomes of it.
 
 import { formatDuration } from '../duration.ts';
 import { formatLocal } from '../instant.ts';
-import type { Attempt, Job } from '../job.ts';
+import { grouped } from '../invalid.ts';
+import { type Attempt, isTerminal, type Job } from '../job.ts';
 import type { Io } from './io.ts';
 import { moment } from './job-table.ts';
 import { outcomeText, runTime } from './outcome.ts';
@@ -13,13 +14,21 @@ import { relative } from './time.ts';
 /** Attempts shown; a job that is retried for weeks has thousands. */
 const SHOWN_ATTEMPTS = 20;
 
-/** `refused`: bytes of its newest log that are not there because the disk took no more. */
-export async function printJob(
-  job: Job,
-  history: readonly Attempt[],
-  refused: number,
-  io: Io,
-): Promise<void> {
+export interface Story {
+  readonly job: Job;
+  readonly history: readonly Attempt[];
+  /** The last lines of its newest attempt. */
+  readonly output: readonly string[];
+  /** Bytes of its newest log that are not there because the disk took no more. */
+  readonly refused: number;
+  /** Why nobody will take it, where it waits and nobody would. */
+  readonly unserved: string | null;
+  /** It counts as running, but its worker is gone and nobody has noticed yet. */
+  readonly orphaned: boolean;
+}
+
+export async function printJob(story: Story, io: Io): Promise<void> {
+  const { job, history, output, refused, unserved, orphaned } = story;
   const { style } = io;
   const now = io.now();
   io.print(`${style.bold(visible(job.id))}  ${style.state(job.state)}  ${moment(job, now)}\n`);
@@ -32,15 +41,24 @@ export async function printJob(
     io.print(`  ${style.dim(name.padEnd(width))}  ${visible(value)}`);
   }
   if (history.length > 0) await printAttempts(history, now, io);
-  const hint = nextStep(job);
-  if (hint !== null) io.print(`\n${style.dim(hint)}`);
+  printOutput(job, output, io);
+  const hint = orphaned ? RECOVER : (unserved ?? nextStep(job, now));
+  io.print(`\n${visible(outlook(job, now, { unserved: unserved !== null, orphaned }))}`);
+  const killed = killedHint(job);
+  if (killed !== null) io.print(style.dim(killed));
+  if (hint !== null) io.print(style.dim(visible(hint)));
+}
+
+function printOutput({ last }: Job, output: readonly string[], io: Io): void {
+  if (last === null || output.length === 0) return;
+  const { style } = io;
+  io.print(`\n${style.dim(`The last lines of attempt ${last.number}:`)}`);
+  for (const line of output) io.print(`  ${style.dim('│')} ${visible(line)}`);
 }
 
 function fieldsOf(job: Job, now: number): [string, string][] {
   const { spec, tags } = job;
-  // Whole seconds: who compares milliseconds reads --json.
-  const at = (time: number): string =>
-    `${formatLocal(time - (time % 1000))} (${relative(time, now)})`;
+  const at = (time: number): string => `${atSecond(time)} (${relative(time, now)})`;
   const fields: [string, string][] = [
     // Arguments stand here quoted, ready to paste into a shell.
     ['Command', job.command],
@@ -50,30 +68,37 @@ function fieldsOf(job: Job, now: number): [string, string][] {
     ['Created', at(job.createdAt)],
     ['Updated', at(job.updatedAt)],
   ];
-  if (job.runAt !== null && job.state === 'failed') fields.push(['Retry at', at(job.runAt)]);
-  if (job.runAt !== null && job.state === 'pending') fields.push(['Run at', at(job.runAt)]);
+  if (job.runAt !== null && job.runAt > now && !isTerminal(job.state)) {
+    fields.push([job.state === 'failed' ? 'Retry at' : 'Run at', at(job.runAt)]);
+  }
   if (job.timeout !== null) fields.push(['Timeout', formatDuration(job.timeout)]);
   fields.push(['Directory', job.cwd]);
   if (spec.stdin !== undefined) fields.push(['Stdin', spec.stdin]);
+  if (spec.stdin_text !== undefined) {
+    // Its size only: it may be long, or what nobody should read over a shoulder.
+    fields.push(['Stdin', `${bytes(Buffer.byteLength(spec.stdin_text))} stored with the job`]);
+  }
   for (const [name, value] of Object.entries(spec.env ?? {})) {
     fields.push(['Variable', `${name}=${value}`]);
   }
   for (const name of spec.env_from ?? []) fields.push(['Variable', `${name} (the worker's)`]);
   for (const [name, value] of Object.entries(tags)) fields.push(['Tag', `${name}=${value}`]);
   if (job.cancelRequested) fields.push(['Cancel', 'requested, its attempt is being ended']);
-  if (job.last !== null && job.state !== 'completed' && job.last.outcome !== null) {
-    fields.push(['Last error', outcomeText(job.last)]);
-  }
   return fields;
+}
+
+/** Whole seconds: who compares milliseconds reads --json. */
+function atSecond(time: number): string {
+  return formatLocal(time - (time % 1000));
 }
 
 async function printAttempts(history: readonly Attempt[], now: number, io: Io): Promise<void> {
   const { style } = io;
   const columns: Column<Attempt>[] = [
     { title: 'ATTEMPT', text: (attempt) => String(attempt.number), right: true },
-    { title: 'STARTED', text: (attempt) => relative(attempt.startedAt, now) },
+    { title: 'STARTED', text: (attempt) => relative(attempt.startedAt, now), dispensable: 3 },
     { title: 'TOOK', text: (attempt) => runTime(attempt, now), right: true },
-    { title: 'WORKER', text: (attempt) => attempt.worker },
+    { title: 'WORKER', text: (attempt) => attempt.worker, dispensable: 2 },
     {
       title: 'OUTPUT',
       text: ({ logBytes }) => (logBytes === null ? '' : bytes(logBytes)),
@@ -100,19 +125,101 @@ function paintOutcome(text: string, { outcome, exitCode }: Attempt, io: Io): str
   return exitCode === 0 ? io.style.good(text) : io.style.bad(text);
 }
 
-function nextStep(job: Job): string | null {
+const RECOVER = 'to recover it: queuectl worker start';
+
+/** What becomes of it, and why: one or two sentences. */
+function outlook(
+  job: Job,
+  now: number,
+  { unserved, orphaned }: { readonly unserved: boolean; readonly orphaned: boolean },
+): string {
+  const { state, attempts, maxRetries, last, runAt } = job;
+  const ended = last === null ? '' : `Attempt ${last.number}: ${outcomeText(last)}. `;
+  const due = runAt !== null && runAt > now ? relative(runAt, now) : null;
+  const free = unserved ? 'once a worker serves its queue' : 'as soon as a slot is free';
+  switch (state) {
+    case 'blocked':
+      return 'It waits for other jobs.';
+    case 'pending': {
+      const starts = last === null ? 'It starts' : `${ended}${backText(job)} starts`;
+      return due === null
+        ? `${starts} ${free}.`
+        : `${starts} ${due}, not before ${atSecond(runAt ?? now)}.`;
+    }
+    case 'processing':
+      if (orphaned) return `Its worker ${last?.worker ?? ''} is gone: the attempt will be lost.`;
+      return job.cancelRequested
+        ? 'It is being cancelled: its attempt is asked to end.'
+        : `It runs on ${last?.worker ?? 'a worker'}${timeoutText(job, now)}.`;
+    case 'completed':
+      return last !== null && last.number > 1 ? `Done, in attempt ${last.number}.` : 'Done.';
+    case 'failed': {
+      // An edit may have taken retries away since.
+      const retry = `Retry ${attempts} of ${Math.max(attempts, maxRetries)}`;
+      return due === null
+        ? `${ended}${retry} starts ${free}.`
+        : `${ended}${retry} starts ${due}, at ${atSecond(runAt ?? now)}.`;
+    }
+    case 'dead':
+      return maxRetries === 0
+        ? `${ended}It is dead: no retry was asked for.`
+        : `${ended}It is dead: ${usedUp(maxRetries)}.`;
+    case 'cancelled':
+      if (last === null) return 'It was cancelled before it ran, and never will.';
+      return last.outcome === 'cancelled'
+        ? `It was cancelled in attempt ${last.number}, while it ran.`
+        : `${ended}It was cancelled after that, and will not run again.`;
+  }
+}
+
+function usedUp(retries: number): string {
+  return retries === 1 ? 'its one retry is used up' : `all ${grouped(retries)} retries are used up`;
+}
+
+/** Why a job that has run is waiting as if it had not. */
+function backText({ attempts, last }: Job): string {
+  if (last?.outcome === 'interrupted') return 'It was given back, which costs no retry, and';
+  return attempts === 0 ? 'It was taken from the dead letter queue and' : 'It';
+}
+
+/** By somebody else: mostly the kernel, for lack of memory, which nothing here can know. */
+function killedHint({ last }: Job): string | null {
+  const why = 'if memory ran out, the kernel log says so (dmesg, journalctl -k)';
+  if (last?.outcome === 'signaled' && last.signal === 'SIGKILL') {
+    return `queuectl did not send that SIGKILL: ${why}`;
+  }
+  if (last?.outcome === 'exited' && last.exitCode === 137) {
+    return `137 is what a shell says of a command that SIGKILL has ended: ${why}`;
+  }
+  return null;
+}
+
+function timeoutText({ timeout, last }: Job, now: number): string {
+  if (timeout === null || last === null) return '';
+  const left = last.startedAt + timeout - now;
+  return left > 0 ? `, for at most ${formatDuration(left)} more` : ', and its time is up';
+}
+
+function nextStep(job: Job, now: number): string | null {
   const id = visible(job.id);
+  const hasOutput = job.last !== null && job.last.logBytes !== 0;
+  const logs = hasOutput ? `queuectl logs ${id} shows its output` : null;
+  const both = (act: string): string => (logs === null ? act : `${logs}, ${act}`);
   switch (job.state) {
     case 'dead':
-      return `queuectl logs ${id} shows its output, queuectl dlq retry ${id} runs it again`;
+      return both(`queuectl dlq retry ${id} runs it again`);
     case 'failed':
-    case 'completed':
-      return `queuectl logs ${id} shows its output`;
+      return both(`queuectl edit ${id} --delay 0 retries at once`);
     case 'processing':
       return `queuectl logs -f ${id} follows its output`;
-    case 'blocked':
     case 'pending':
+      return job.runAt !== null && job.runAt > now
+        ? `queuectl edit ${id} --delay 0 starts it at once`
+        : null;
+    case 'completed':
     case 'cancelled':
+      return logs;
+    case 'blocked':
       return null;
   }
 }

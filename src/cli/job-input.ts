@@ -9,8 +9,9 @@ import type { NewJob } from '../job.ts';
 import { type JobContext, parseJob } from '../spec.ts';
 import type { Flags, Values } from './command.ts';
 import type { Context } from './context.ts';
-import { reasonOf } from './reason.ts';
 import type { Io } from './io.ts';
+import { usage } from './parse.ts';
+import { reasonOf } from './reason.ts';
 import { splitTags } from './tags.ts';
 
 /** Flags that describe a job. */
@@ -42,7 +43,7 @@ export const JOB_FLAGS = {
   env: {
     type: 'list',
     value: 'K[=V]',
-    help: "a variable for the command; without =V the worker's value when it runs, not stored",
+    help: "a variable, stored with the job; without =V the worker's value when it runs, not stored",
   },
   'env-file': {
     type: 'list',
@@ -50,7 +51,11 @@ export const JOB_FLAGS = {
     help: 'variables, one K=V or K a line, taken literally',
   },
   cwd: { type: 'text', value: 'DIR', help: 'the directory it runs in (default: this one)' },
-  stdin: { type: 'text', value: 'FILE', help: 'the file it reads from stdin (default: nothing)' },
+  stdin: {
+    type: 'text',
+    value: 'FILE',
+    help: 'what it reads from stdin: a file; - takes ours, up to 64 KiB (default: nothing)',
+  },
   shell: { type: 'text', value: "'a | b'", help: 'a command line for the shell, instead of --' },
 } as const satisfies Flags;
 
@@ -83,8 +88,20 @@ export function jobContext(context: Context, flags: boolean): JobContext {
   };
 }
 
-/** A job from flags and the arguments after `--`. */
-export function jobFromFlags(flags: JobValues, args: readonly string[] | null, io: Io): NewJob {
+/** A job from flags and the arguments after `--`; `name` is the command they were given to. */
+export async function jobFromFlags(
+  name: string,
+  flags: JobValues,
+  args: readonly string[] | null,
+  io: Io,
+): Promise<NewJob> {
+  if (args !== null && flags.shell !== undefined) {
+    throw usage('--shell and -- exclude each other', name);
+  }
+  if (args === null && flags.shell === undefined) {
+    throw usage(`${name} needs a command: ${name} -- COMMAND`, name);
+  }
+  if (args?.length === 0) throw usage('the command is missing after --', name);
   const variables = variablesOf(flags);
   if (flags.shell?.trim() === '') {
     throw new QueuectlError('invalid', '--shell must be a command that is not empty');
@@ -100,15 +117,21 @@ export function jobFromFlags(flags: JobValues, args: readonly string[] | null, i
       run_at: flags['run-at'],
       timeout: flags.timeout,
       cwd: flags.cwd,
-      stdin: flags.stdin,
+      ...(flags.stdin === '-' ? { stdin_text: await stdinText(io) } : { stdin: flags.stdin }),
       tags: Object.fromEntries(splitTags(flags.tag)),
       env: Object.fromEntries([...variables].filter(([, value]) => value !== null)),
-      env_from: [...variables].filter(([, value]) => value === null).map(([name]) => name),
+      env_from: [...variables].filter(([, value]) => value === null).map(([key]) => key),
     },
     jobContext(io.context, true),
   );
   echoLocalTime(flags['run-at'], job, io);
   return job;
+}
+
+/** The whole of our stdin, read before anything is stored. */
+async function stdinText(io: Io): Promise<string> {
+  const { readStdinText } = await import('./stdin-text.ts');
+  return await readStdinText(io);
 }
 
 /** By name; null is taken from the worker. What is given later wins, flags over files. */

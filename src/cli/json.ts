@@ -65,6 +65,7 @@ export function jobJson(job: Job): Record<string, unknown> {
     env: spec.env ?? {},
     env_from: spec.env_from ?? [],
     stdin: spec.stdin ?? null,
+    stdin_text: spec.stdin_text ?? null,
     cancel_requested: job.cancelRequested,
     outcome: last?.outcome ?? null,
     signal: last?.signal ?? null,

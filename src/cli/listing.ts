@@ -13,6 +13,7 @@ import { type Column, Table } from './table.ts';
 
 /** As many as a page of the store costs a few milliseconds. */
 const PAGE = 1000;
+const SCANNED_PAGE = 10_000;
 const DEFAULT_LIMIT = 50;
 
 export const LIMIT_FLAGS = {
@@ -34,20 +35,26 @@ export interface Listing {
 export async function printJobs(queue: Queue, listing: Listing, io: Io): Promise<void> {
   const output = outputFor(listing, io);
   let { limit, cursor } = listing.query;
+  let last: string | null = null;
+  // No index serves these: each page looks at all that match.
+  const isScan = ['updated', 'priority'].includes(listing.query.sort);
+  const size = isScan ? SCANNED_PAGE : PAGE;
   let shown = 0;
   let more = true;
   while (more && limit > 0) {
-    const page = await queue.list({ ...listing.query, limit: Math.min(limit, PAGE), cursor });
+    const page = await queue.list({ ...listing.query, limit: Math.min(limit, size), cursor });
     await output.add(page.jobs);
     shown += page.jobs.length;
     limit -= page.jobs.length;
     more = page.more;
-    cursor = page.jobs.at(-1)?.id ?? cursor;
+    // Where it stood, not who it was: it may change, or be deleted, before the next page.
+    cursor = page.jobs.at(-1) ?? cursor;
+    last = page.jobs.at(-1)?.id ?? last;
     if (page.jobs.length === 0) break;
   }
   output.end();
-  if (more && cursor !== null) {
-    io.note(`there are more: --cursor ${cursor} goes on, --limit shows more at once`);
+  if (more && last !== null) {
+    io.note(`there are more: --cursor ${last} goes on, --limit shows more at once`);
   }
   if (shown === 0 && !io.json && !io.quiet) io.print(await listing.nothing());
 }

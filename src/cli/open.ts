@@ -30,9 +30,10 @@ export async function withQueue<T>(io: Io, use: (opened: Opened) => T | Promise<
   }
 }
 
-export function locationOf({ db, context }: Io): Location {
+export function locationOf({ db, allowNetworkFs, context }: Io): Location {
   return resolveLocation({
     db,
+    allowNetworkFs,
     environment: context.env,
     homeDirectory: () => context.homeDirectory(),
     cwd: () => context.cwd(),

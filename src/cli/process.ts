@@ -27,7 +27,7 @@ export function systemContext(): Context {
     stderr: new DescriptorOutput(2, 'stderr'),
     hasReader: async () => (await import('../platform/reader.ts')).hasReader(1),
     now: () => Date.now(),
-    interrupted: () => (signal ??= listen()),
+    interrupted: () => (signal = signal?.aborted === false ? signal : listen()),
   };
 }
 
@@ -50,7 +50,8 @@ class DescriptorOutput implements Output {
         const code = systemCode(error);
         // Somebody we share the pipe or terminal with made it non-blocking: it is full now.
         if (code === 'EAGAIN') pause(2);
-        else if (code === 'EPIPE') throw new ReaderGone();
+        // A socket whose other end had not read all of it says so in its own way.
+        else if (code === 'EPIPE' || code === 'ECONNRESET') throw new ReaderGone();
         else throw cannotWrite(this.#name, error);
       }
     }
@@ -62,10 +63,17 @@ class DescriptorOutput implements Output {
   }
 
   get columns(): number | null {
-    if (!this.isTerminal) return null;
-    const width = process[this.#name].columns;
-    return width > 0 ? width : null;
+    return this.isTerminal ? positive(process[this.#name].columns) : null;
   }
+
+  get rows(): number | null {
+    return this.isTerminal ? positive(process[this.#name].rows) : null;
+  }
+}
+
+/** A terminal that does not know its size says 0, or nothing. */
+function positive(n: number | undefined): number | null {
+  return n !== undefined && n > 0 ? n : null;
 }
 
 class DescriptorInput implements Input {
@@ -79,7 +87,12 @@ class DescriptorInput implements Input {
     return isTerminal(this.#descriptor);
   }
 
-  async read(): Promise<Uint8Array | null> {
+  async read(signal?: AbortSignal): Promise<Uint8Array | null> {
+    if (signal !== undefined) {
+      const { openTerminal, readTerminal } = await import('../platform/terminal.ts');
+      const fd = openTerminal();
+      if (fd !== null) return await readTerminal(fd, signal);
+    }
     reads += 1;
     try {
       return await this.#read();

@@ -22,7 +22,12 @@ async function dispatch(context: Context): Promise<number> {
   const { words, rest } = locate(context.argv);
   const name = words.join(' ');
   const command = await find(name, words, rest);
-  const outcome = await parse(rest, name, command);
+  let outcome: Awaited<ReturnType<typeof parse>>;
+  try {
+    outcome = await parse(rest, name, command);
+  } catch (error) {
+    return report(error, context, command?.usageExitCode);
+  }
   if (outcome.kind === 'version') {
     context.stdout.write(`queuectl ${VERSION}\n`);
     return 0;
@@ -39,7 +44,7 @@ async function dispatch(context: Context): Promise<number> {
 }
 
 /** The command's words and everything else: global flags may stand before and between. */
-function locate(argv: readonly string[]): { words: string[]; rest: string[] } {
+export function locate(argv: readonly string[]): { words: string[]; rest: string[] } {
   const words: string[] = [];
   const rest: string[] = [];
   for (let i = 0; i < argv.length; i++) {
@@ -95,8 +100,9 @@ async function unknown(
   return usage(`unknown command ${JSON.stringify(prefix + word)}${meant}`, prefix.trimEnd());
 }
 
-function report(error: unknown, context: Context): number {
+function report(error: unknown, context: Context, code?: number): number {
   if (error instanceof ReaderGone) return 0;
   if (error instanceof Interrupted) return error.exitCode;
-  return tellFailure(error, context);
+  const own = tellFailure(error, context);
+  return code ?? own;
 }

@@ -12,6 +12,8 @@ export interface Style {
   readonly bad: Paint;
   readonly warn: Paint;
   state(state: State, text?: string): string;
+  /** One of a few colours, to tell several things of a kind apart. */
+  label(n: number, text: string): string;
 }
 
 export type Paint = (text: string) => string;
@@ -31,6 +33,16 @@ const COLOURS: Record<State, Paint> = {
   cancelled: sgr(2, 22),
 };
 
+/** Red is left out: it would look like a failure. */
+const LABELS: readonly [Paint, ...Paint[]] = [
+  sgr(36, 39),
+  sgr(33, 39),
+  sgr(35, 39),
+  sgr(32, 39),
+  sgr(34, 39),
+  sgr(96, 39),
+];
+
 const COLOUR: Style = {
   bold: sgr(1, 22),
   dim: sgr(2, 22),
@@ -38,6 +50,7 @@ const COLOUR: Style = {
   bad: sgr(31, 39),
   warn: sgr(33, 39),
   state: (state, text = state) => COLOURS[state](text),
+  label: (n, text) => (LABELS[n % LABELS.length] ?? LABELS[0])(text),
 };
 
 const same: Paint = (text) => text;
@@ -49,6 +62,7 @@ const PLAIN: Style = {
   bad: same,
   warn: same,
   state: (state, text = state) => text,
+  label: (n, text) => text,
 };
 
 export function styleOf(colour: boolean): Style {

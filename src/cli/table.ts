@@ -1,5 +1,6 @@
 // Rows → an aligned table that fits the terminal. Invariant: one line a row, whatever the
-// cells hold, and no line wider than asked as long as the fixed columns leave room.
+// cells hold, and no line wider than asked. Where even the columns that must be there do not
+// fit, the first one, which names the row, stands on a line of its own.
 
 import type { Style } from './style.ts';
 import { type Measure, measureFor, shorten, visible } from './text.ts';
@@ -20,6 +21,7 @@ export interface Column<Row> {
 }
 
 const GAP = '  ';
+const INDENT = '  ';
 /** Below this a command tells nothing; other columns go first. */
 const LEAST_STRETCH = 16;
 /** Where no terminal sets a limit: a single command may be 128,000 bytes. */
@@ -32,6 +34,8 @@ export class Table<Row> {
   readonly #style: Style;
   readonly #width: number | null;
   #shown: readonly Column<Row>[] | undefined;
+  /** Too narrow for one line a row. */
+  #stacked = false;
   readonly #widths = new Map<Column<Row>, number>();
 
   /** `width` null: as wide as it comes, only a cell of absurd length is cut. */
@@ -66,17 +70,52 @@ export class Table<Row> {
       this.#widths.set(column, Math.max(before, ...texts.map(measure)));
     }
     const first = this.#shown === undefined;
-    this.#shown ??= this.#choose();
-    const lines = rows.map((row, i) =>
-      this.#line((column) => cells.get(column)?.[i] ?? '', measure, row),
-    );
+    if (this.#shown === undefined) {
+      this.#shown = this.#choose(this.#columns);
+      this.#stacked = this.#shown.length > 1 && this.#room(this.#shown) < this.#least();
+      if (this.#stacked) this.#shown = this.#choose(this.#columns.slice(1));
+    }
+    const lines = rows.flatMap((row, i) => {
+      const cellOf = (column: Column<Row>): string => cells.get(column)?.[i] ?? '';
+      if (!this.#stacked) return [this.#line(cellOf, measure, row)];
+      return this.#stack(cellOf, measure, row);
+    });
+    if (this.#stacked) return lines;
     const titles = this.#line(({ title }) => title, measure, null);
     return first ? [this.#style.dim(titles), ...lines] : lines;
   }
 
+  /** The name, and below it the rest: without titles, which would stand above nothing. */
+  #stack(cellOf: (column: Column<Row>) => string, measure: Measure, row: Row): string[] {
+    const [name] = this.#columns;
+    if (name === undefined) return [];
+    // Not cut: who looks at a list goes on with an id.
+    const text = cellOf(name);
+    const title = name.paint === undefined ? text : name.paint(text, row);
+    if (this.#columns.some(({ stretch }) => stretch)) {
+      const rest = this.#line(cellOf, measure, row);
+      return rest === '' ? [title] : [title, INDENT + rest];
+    }
+    const rest = this.#columns.slice(1);
+    const widest = Math.max(...rest.map((column) => column.title.length));
+    const right = Math.max(...rest.map((column) => this.#widths.get(column) ?? 0));
+    const facts = rest.map((column) => {
+      const cell = cellOf(column);
+      const painted = column.paint === undefined ? cell : column.paint(cell, row);
+      const pad = ' '.repeat(column.right === true ? right - measure(cell) : 0);
+      return `${INDENT}${this.#style.dim(column.title.padEnd(widest))}${GAP}${pad}${painted}`;
+    });
+    return [title, ...facts];
+  }
+
+  /** What the stretching column must get, for one line to tell anything. */
+  #least(): number {
+    return Math.min(LEAST_STRETCH / 2, this.#stretching());
+  }
+
   /** Columns that fit, dispensable ones given up until the stretching one has room. */
-  #choose(): readonly Column<Row>[] {
-    let shown = this.#columns;
+  #choose(columns: readonly Column<Row>[]): readonly Column<Row>[] {
+    let shown = columns;
     for (;;) {
       const out = shown
         .filter(({ dispensable }) => dispensable !== undefined)
@@ -99,7 +138,9 @@ export class Table<Row> {
     const taken = shown
       .filter(({ stretch }) => stretch !== true)
       .reduce((sum, column) => sum + (this.#widths.get(column) ?? 0) + GAP.length, 0);
-    return this.#width - taken;
+    // The last gap of a table without a stretching column has nothing behind it.
+    const gap = shown.some(({ stretch }) => stretch) ? 0 : GAP.length;
+    return this.#width - taken + gap - (this.#stacked ? INDENT.length : 0);
   }
 
   #line(cellOf: (column: Column<Row>) => string, measure: Measure, row: Row | null): string {

@@ -1,6 +1,7 @@
 // What people tell `worker start` about the workers they want, checked.
 
 import { mustBe } from '../invalid.ts';
+import { LOG_FORMATS, type LogFormat } from '../worker/log.ts';
 import { isName, NAME_EXPECTED } from '../spec.ts';
 import type { Flags, Values } from './command.ts';
 import { wholeNumber } from './numbers.ts';
@@ -19,6 +20,14 @@ export const WORKER_FLAGS = {
   drain: { type: 'boolean', help: 'end when nothing is left to run' },
 } as const satisfies Flags;
 
+export const LOG_FLAGS = {
+  'log-format': {
+    type: 'text',
+    value: 'FORMAT',
+    help: 'text for people, json for one object a line (default: text)',
+  },
+} as const satisfies Flags;
+
 export interface WorkerOptions {
   readonly concurrency: number;
   readonly queues: readonly string[] | null;
@@ -35,6 +44,12 @@ export function workerOptions(flags: Values<typeof WORKER_FLAGS>): WorkerOptions
     queues: flags.queue.length > 0 ? [...new Set(flags.queue)] : null,
     drain: flags.drain,
   };
+}
+
+export function logFormat({ 'log-format': text = 'text' }: Values<typeof LOG_FLAGS>): LogFormat {
+  const known = LOG_FORMATS.find((format) => format === text);
+  if (known === undefined) throw mustBe('--log-format', LOG_FORMATS.join(' or '), text);
+  return known;
 }
 
 export function workerCount(text: string | undefined): number {

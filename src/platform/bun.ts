@@ -6,6 +6,7 @@
 import { closeSync } from 'node:fs';
 import { readStat } from './identity.ts';
 import { type Libc, openLibc } from './libc.ts';
+import { memoryFile } from './memory-file.ts';
 import { outOfDescriptors, Pipe } from './pipe.ts';
 import { signalOf } from './signals.ts';
 import type { ExitStatus, Spawned, Starter, StartRequest, StreamName } from './starter.ts';
@@ -27,6 +28,16 @@ export function createBunStarter(): Starter | null {
 }
 
 function start(libc: Libc, request: StartRequest): Spawned {
+  if (request.stdinText === undefined) return startWith(libc, request);
+  const stdinFd = memoryFile(request.stdinText);
+  try {
+    return startWith(libc, { ...request, stdinFd });
+  } finally {
+    closeSync(stdinFd);
+  }
+}
+
+function startWith(libc: Libc, request: StartRequest): Spawned {
   const stdout = new Pipe(libc);
   let stderr: Pipe | null = null;
   try {

@@ -22,6 +22,11 @@ export function openLibc() {
   });
 }
 
+/** The same for who hands text to a command. Apart: glibc has it from 2.27 on. */
+export function openMemfd() {
+  return open({ memfd_create: { args: ['ptr', 'int'], returns: 'int' } });
+}
+
 /** The same for who only looks whether somebody still reads. */
 export function openPoll() {
   return open({ poll: { args: ['ptr', 'int', 'int'], returns: 'int' } });

@@ -21,7 +21,7 @@ export function startWithNode(request: StartRequest): Spawned {
     argv0: request.file,
     cwd: request.cwd,
     env: request.env,
-    stdio: [request.stdinFd, 'pipe', 'pipe'],
+    stdio: [request.stdinText === undefined ? request.stdinFd : 'pipe', 'pipe', 'pipe'],
     // A session of its own; on Windows that would open a console window.
     detached: process.platform !== 'win32',
     windowsHide: true,
@@ -35,6 +35,9 @@ export function startWithNode(request: StartRequest): Spawned {
     stderr?.destroy();
     throw new NotStarted(child);
   }
+  // Who does not read it all is no error of ours.
+  child.stdin?.on('error', () => {});
+  child.stdin?.end(request.stdinText);
   return running(child, pid, stdout, stderr);
 }
 

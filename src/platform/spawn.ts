@@ -16,7 +16,8 @@ export function createSpawner(): Spawner {
   const start = createBunStarter() ?? startWithNode;
   return (command) => {
     const program = findProgram(command);
-    const stdinFd = openStdin(command.stdin);
+    // Text is what the starter has its own way for.
+    const stdinFd = command.stdinText === undefined ? openStdin(command.stdin) : 'ignore';
     try {
       return start({ ...command, program, stdinFd });
     } catch (error) {

@@ -10,6 +10,8 @@ export interface CommandToStart {
   readonly cwd: string;
   /** Path of the file that becomes stdin; null: end of file at once. */
   readonly stdin: string | null;
+  /** What stdin reads instead, and then the end of file. */
+  readonly stdinText?: string;
   /** Soft limit on open files for the command; null: ours. Never above the hard limit. */
   readonly nofile: number | null;
   /** Windows: do not quote the arguments. */

@@ -3,8 +3,13 @@
 
 import { lstatSync } from 'node:fs';
 import type { Env } from '../env.ts';
+import { QueuectlError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
+import type { Job } from '../job.ts';
 import { ensureHome, isHomeComplete, type Location } from '../location.ts';
+import { networkFileSystem } from '../platform/filesystem.ts';
+import type { Glance } from './glance.ts';
+import type { Finding } from './inspection.ts';
 import type { Store } from './store.ts';
 
 export interface OpenOptions {
@@ -18,6 +23,7 @@ export interface OpenOptions {
 /** Opens the store, making its home and its database where there are none. */
 export async function openStore(location: Location, options: OpenOptions): Promise<Store> {
   failpoint('open');
+  refuseNetworkFileSystem(location);
   // `--db` may name any file, and an empty one may stand in the home: what is refused must
   // not get directories of ours beside it.
   const there = isThere(location.database);
@@ -29,6 +35,54 @@ export async function openStore(location: Location, options: OpenOptions): Promi
     database: location.database,
     wakeFile: location.wakeFile,
     ...(homeLast && { onAccepted: () => ensureHome(location) }),
+  });
+}
+
+/** Copies the store to a file while others work; answers its size in bytes. */
+export async function backupStore(
+  location: Location,
+  file: string,
+  options: { readonly force: boolean; readonly unique: string },
+): Promise<number> {
+  const { database } = location;
+  refuseNetworkFileSystem(location);
+  if (!isThere(database)) {
+    throw new QueuectlError('not_found', `there is no database at ${database}`);
+  }
+  const { backupDatabase } = await import('./sqlite/backup.ts');
+  return backupDatabase(database, file, options);
+}
+
+/** Names to choose from; null, or thrown, where none can be read at once. Makes nothing. */
+export async function glanceAtStore(location: Location): Promise<Glance | null> {
+  refuseNetworkFileSystem(location);
+  const { glanceAtDatabase } = await import('./sqlite/glance.ts');
+  return glanceAtDatabase(location.database);
+}
+
+/** Looks the store over, also one that cannot be opened any more. Reads only. */
+export async function inspectStore({ database }: Location): Promise<Finding[]> {
+  const { inspectDatabase } = await import('./sqlite/inspect.ts');
+  return inspectDatabase(database);
+}
+
+/** Hands over each job that can still be read. Reads only. */
+export async function salvageStore(
+  { database }: Location,
+  onJob: (job: Job) => void,
+): Promise<{ readonly jobs: number; readonly gaps: number }> {
+  const { salvage } = await import('./sqlite/salvage.ts');
+  return salvage(database, onJob);
+}
+
+/** Before anything is made there: not even an empty home is left behind. */
+function refuseNetworkFileSystem({ database, allowNetworkFs }: Location): void {
+  if (allowNetworkFs) return;
+  const kind = networkFileSystem(database);
+  if (kind === null) return;
+  const message = `${database} lies on a network file system (${kind}), which can damage it`;
+  throw new QueuectlError('unavailable', message, {
+    hint: 'use a local disk: set QUEUECTL_HOME, or --db; --allow-network-fs takes the risk',
   });
 }
 

@@ -3,7 +3,7 @@
 
 import type { BackoffPolicy } from '../backoff.ts';
 import type { QueuectlError } from '../errors.ts';
-import type { Job, Outcome, State } from '../job.ts';
+import type { Attempt, Job, Outcome, State } from '../job.ts';
 import type { ProcessIdentity } from '../platform/identity.ts';
 
 export interface Watch {
@@ -26,19 +26,102 @@ export interface Enqueued {
 export const SORT_ORDERS = ['newest', 'oldest', 'updated', 'priority'] as const;
 export type SortOrder = (typeof SORT_ORDERS)[number];
 
-export interface ListQuery {
-  /** Empty: all. */
+/** Which jobs; an empty list or null is no condition. Times are ms since 1970. */
+export interface Filter {
   readonly states: readonly State[];
   readonly queue: string | null;
   /** Every pair must match. */
   readonly tags: readonly (readonly [string, string])[];
   /** Substring of id or command; ASCII letters match either case. */
   readonly search: string | null;
+  /** Stored at this instant or later. */
+  readonly since: number | null;
+  /** Stored before this instant. */
+  readonly until: number | null;
+  /** Last changed before this instant: what is in a terminal state came into it then. */
+  readonly unchangedSince: number | null;
+}
+
+/** Every job. */
+export const NO_FILTER: Filter = {
+  states: [],
+  queue: null,
+  tags: [],
+  search: null,
+  since: null,
+  until: null,
+  unchangedSince: null,
+};
+
+export interface ListQuery extends Filter {
   readonly sort: SortOrder;
   /** At least 1. */
   readonly limit: number;
-  /** Id of the last job of the page before; unknown ids reject with `not_found`. */
-  readonly cursor: string | null;
+  /**
+   * The last job of the page before: by its id, which rejects with `not_found` where nobody
+   * has it, or where it stood then, which needs it no more.
+   */
+  readonly cursor: string | Position | null;
+}
+
+export interface MatchQuery extends Filter {
+  /** Only keys above this one; 0 begins. */
+  readonly after: number;
+  /** Only keys up to this one: the newest key when the act began. */
+  readonly upTo: number;
+  readonly limit: number;
+}
+
+/** What is too old or too much in one queue; null: no such bound. */
+export interface OverdueQuery {
+  readonly queue: string;
+  /** Completed and cancelled jobs that ended before this instant, ms since 1970. */
+  readonly endedBefore: number | null;
+  /** Dead jobs that died before this instant. */
+  readonly diedBefore: number | null;
+  /** More completed and cancelled jobs than this. */
+  readonly jobs: number | null;
+  /** More bytes of kept output than this. */
+  readonly logBytes: number | null;
+  /** Whatever ended at this instant or later stays: somebody may wait for it still. */
+  readonly spareFrom: number;
+  readonly limit: number;
+}
+
+/** Jobs that a filter has found; whoever acts on them looks again whether they match. */
+export interface Found {
+  readonly keys: readonly number[];
+  readonly filter: Filter;
+  /** Only jobs that have not run since: the horizon when the act began. Absent: all. */
+  readonly runToken?: number;
+}
+
+/** Everything up to now, by numbers that only grow: no clock that is set back matters. */
+export interface Horizon {
+  /** Key of the newest job; 0: there is none. */
+  readonly key: number;
+  /** The last run token that was handed out. */
+  readonly runToken: number;
+}
+
+/** A job with every attempt, oldest first. */
+export interface Story {
+  readonly job: Job;
+  readonly history: readonly Attempt[];
+}
+
+/** Where a job stands in every order of a list, or stood when it was read. */
+export type Position = Pick<Job, 'key' | 'updatedAt' | 'priority'>;
+
+/** What of a waiting job may be changed; what is not named stays. */
+export interface Changes {
+  readonly queue?: string;
+  readonly priority?: number;
+  readonly maxRetries?: number;
+  /** Ms; null: none. */
+  readonly timeout?: number | null;
+  /** Ms since 1970; null: at once. */
+  readonly runAt?: number | null;
 }
 
 export interface Page {
@@ -54,6 +137,8 @@ export interface Stats {
    * was set back, what was due before counts as due until a claim has looked at it again.
    */
   readonly oldestWaiting: number | null;
+  /** Its id. */
+  readonly oldestWaitingId: string | null;
   /** When the next job that is not yet due will be; null if there is none. */
   readonly nextDue: number | null;
   /**
@@ -70,22 +155,9 @@ export interface Stats {
 
 export type CancelAnswer = 'cancelled' | 'cancel_requested' | 'already_finished' | 'not_found';
 export type RetryAnswer = 'retried' | 'wrong_state' | 'not_found';
-
-export interface DeadQuery {
-  /** Only keys above this one; 0 begins. */
-  readonly after: number;
-  /** Only keys up to this one: the newest key when the loop began. */
-  readonly upTo: number;
-  readonly limit: number;
-  readonly queue: string | null;
-  /** Only jobs that died before this instant, ms since 1970; null: all. */
-  readonly before: number | null;
-}
-
-export interface Step {
-  /** Keys acted upon, ascending. Fewer than `limit`: the loop is done. */
-  readonly keys: number[];
-}
+export type EditAnswer = 'edited' | 'wrong_state' | 'not_found';
+/** The key names the log files that are the caller's to remove. */
+export type DeleteAnswer = { readonly deleted: number } | 'wrong_state' | 'not_found';
 
 export interface NewSupervisor {
   readonly identity: ProcessIdentity;
@@ -154,6 +226,8 @@ export interface Ended {
   readonly outcome: Outcome;
   /** Bytes the command wrote; null where nobody counted. */
   readonly logBytes: number | null;
+  /** How many of them its log holds; absent: all. */
+  readonly logKept?: number;
   /** Uniform in [0, 1): the draw for the backoff's jitter. */
   readonly random: number;
 }

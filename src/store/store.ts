@@ -18,12 +18,18 @@ import type { Attempt, Job, NewJob } from '../job.ts';
 import type {
   Attention,
   CancelAnswer,
-  DeadQuery,
+  Changes,
+  DeleteAnswer,
+  EditAnswer,
   EnqueueOptions,
   Enqueued,
+  Found,
+  Horizon,
   ListQuery,
+  MatchQuery,
   NewSupervisor,
   NewWorker,
+  OverdueQuery,
   Page,
   Reaping,
   Recorded,
@@ -32,8 +38,8 @@ import type {
   RetryAnswer,
   RunningAttempt,
   Stats,
-  Step,
   StopRequest,
+  Story,
   SupervisorRecord,
   Turn,
   TurnResult,
@@ -67,6 +73,9 @@ export interface Store {
   /** Every attempt of the job, oldest first, a running one included; [] for an unknown key. */
   attempts(key: number): Promise<Attempt[]>;
 
+  /** Both of one moment: the job with this id and all its attempts, or null. */
+  story(id: string): Promise<Story | null>;
+
   /** One page of jobs. `more` tells whether another page follows. */
   list(query: ListQuery): Promise<Page>;
 
@@ -87,17 +96,47 @@ export interface Store {
   retry(ids: readonly string[]): Promise<RetryAnswer[]>;
 
   /**
-   * Retries up to `limit` dead jobs with keys above `after`, in key order. Called in a
-   * loop, each time after the last key answered, it acts once on each job that was dead
-   * when the loop began, and no transaction holds the write lock for long.
+   * Changes jobs that wait (blocked, pending, failed): what is named, nothing else. They
+   * take the place in the order of claims that they would have had so from the start.
+   * Everything else is `wrong_state`. One answer per id, in order.
    */
-  retryDead(query: DeadQuery): Promise<Step>;
+  edit(ids: readonly string[], changes: Changes): Promise<EditAnswer[]>;
 
   /**
-   * Deletes up to `limit` dead jobs with keys above `after` and their attempts. Their log
-   * files are the caller's to remove, by the keys answered.
+   * Deletes jobs and their attempts; one that runs is `wrong_state`. Their log files are
+   * the caller's to remove, by the keys answered. One answer per id, in order.
    */
-  purgeDead(query: DeadQuery): Promise<Step>;
+  delete(ids: readonly string[]): Promise<DeleteAnswer[]>;
+
+  /**
+   * Keys of up to `limit` jobs that match, ascending, of those above `after` and up to
+   * `upTo`. It reads only: however long it has to look, no writer waits.
+   */
+  match(query: MatchQuery): Promise<number[]>;
+
+  /** Where a loop over `match` begins. */
+  horizon(): Promise<Horizon>;
+
+  /**
+   * The same verbs for jobs that a filter has found, each in one transaction over the
+   * keys given. Jobs that do not match any more, or are in a state that the verb does not
+   * apply to, are left alone. Resolves with the keys acted upon. With `match` in a loop,
+   * each time after the last key found, a verb acts once on each job that matched when the
+   * loop began, and no transaction holds the write lock for long. Between two such loops
+   * `runToken` keeps `retryFound` from what the other one has retried and is dead again.
+   */
+  cancelFound(
+    found: Found,
+  ): Promise<{ readonly cancelled: number[]; readonly requested: number[] }>;
+  retryFound(found: Found): Promise<number[]>;
+  editFound(found: Found, changes: Changes): Promise<number[]>;
+  deleteFound(found: Found): Promise<number[]>;
+
+  /**
+   * Keys of up to `limit` jobs of a queue that its retention is over for, those that ended
+   * first. Only completed, cancelled and, by their own bound, dead jobs. It reads only.
+   */
+  overdue(query: OverdueQuery): Promise<number[]>;
 
   // ── workers ──────────────────────────────────────────────────────────────────────────
 

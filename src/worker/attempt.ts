@@ -21,6 +21,7 @@ import {
   signalProcesses,
   type Trace,
 } from '../platform/processes.ts';
+import { straysOf } from '../platform/strays.ts';
 import type { ExitStatus, Spawned } from '../platform/starter.ts';
 import type { LogWriter } from './output.ts';
 import type { AttemptEnd, EndCause, RunningAttempt } from './runner.ts';
@@ -86,7 +87,7 @@ class RunningCommand implements RunningAttempt {
     this.#exited = spawned.exited.then((exit) => {
       this.#exit = exit;
     });
-    this.#pumping = spawned.pump((stream, bytes) => log.write(stream, bytes));
+    this.#pumping = spawned.pump((stream, bytes) => log.write(stream, bytes, options.env.now()));
     this.ended = this.#run();
   }
 
@@ -128,7 +129,7 @@ class RunningCommand implements RunningAttempt {
     await this.#pumping;
     this.#over = true;
     this.#options.onEnd();
-    return { outcome: this.#outcome(), logBytes: log.end() };
+    return { outcome: this.#outcome(), logBytes: log.end(), logKept: log.kept };
   }
 
   #outcome(): Outcome {
@@ -182,6 +183,7 @@ class RunningCommand implements RunningAttempt {
    */
   async #endProcesses(grace: number, known: readonly ProcessRef[]): Promise<void> {
     const { trace, env, warn } = this.#options;
+    if (this.#everywhere) void this.#tellOfStrays();
     let seen = known;
     if (!this.#hurry.signal.aborted) {
       const deadline = env.boot() + grace;
@@ -205,6 +207,12 @@ class RunningCommand implements RunningAttempt {
       await env.sleep(UNKILLABLE_POLL_MS);
       if (await kill()) return;
     }
+  }
+
+  /** By the same look at all processes that finds whom to signal: it was asked for first. */
+  async #tellOfStrays(): Promise<void> {
+    const strays = await straysOf(this.#options.trace);
+    if (strays !== null) this.#options.warn(`ending ${strays}`);
   }
 
   #scope(): 'group' | 'all' {

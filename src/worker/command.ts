@@ -13,6 +13,7 @@ import type { CommandToStart } from '../platform/starter.ts';
 import type { Claimed } from '../store/store.ts';
 import { superviseCommand } from './attempt.ts';
 import { environmentFor, type EnvironmentOptions } from './environment.ts';
+import type { Log } from './log.ts';
 import type { LogStore } from './output.ts';
 import type { Roster } from './roster.ts';
 import type { RunningAttempt, Runner } from './runner.ts';
@@ -26,7 +27,7 @@ export interface CommandRunnerOptions extends EnvironmentOptions {
   readonly nofile: number | null;
   readonly roster?: Roster;
   /** For the operator. */
-  readonly log?: (message: string) => void;
+  readonly log?: Log;
 }
 
 export interface CommandSettings {
@@ -40,7 +41,6 @@ export interface CommandSettings {
 export function createCommandRunner(options: CommandRunnerOptions): Runner {
   const spawn = createSpawner();
   const environmentOf = environmentFor(options);
-  const warn = options.log ?? (() => {});
 
   return {
     start(job) {
@@ -58,18 +58,24 @@ export function createCommandRunner(options: CommandRunnerOptions): Runner {
         if (noted !== undefined) strikeOff.push(noted);
       };
       note(leader);
+      const warn = (message: string): void =>
+        options.log?.(`${job.id}: ${message}`, {
+          level: 'warn',
+          job: job.id,
+          attempt: job.number,
+        });
       return superviseCommand({
         env: options.env,
         spawned,
         trace: { marker: markerOf(options.databaseId, job.runToken), leader },
         log: options.logs.writer(job.key, job.number, options.settings().logMaxBytes, (error) =>
-          warn(`${job.id}: the log of attempt ${job.number} is incomplete: ${messageOf(error)}`),
+          warn(`the log of attempt ${job.number} is incomplete: ${messageOf(error)}`),
         ),
         timeout: job.timeout,
         killAfter: () => options.settings().killAfter,
         onLeft: (processes) => processes.forEach(note),
         onEnd: () => strikeOff.forEach((strike) => strike()),
-        warn: (message) => warn(`${job.id}: ${message}`),
+        warn,
       });
     },
   };
@@ -80,8 +86,9 @@ function commandToStart(
   env: Record<string, string>,
   nofile: number | null,
 ): CommandToStart {
-  const { args, stdin = null } = job.spec;
-  const common = { env, cwd: job.cwd, stdin, nofile };
+  const { args, stdin = null, stdin_text: stdinText } = job.spec;
+  const text = stdinText === undefined ? {} : { stdinText };
+  const common = { env, cwd: job.cwd, stdin, nofile, ...text };
   if (args === undefined) return { ...common, ...shellCall(job.command) };
   return { ...common, file: args[0] ?? '', args: args.slice(1), verbatim: false };
 }

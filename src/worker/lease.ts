@@ -85,7 +85,12 @@ export class Leases {
   #lose(runToken: number): void {
     const slot = this.#options.running.get(runToken);
     if (slot === undefined) return; // recorded between the look and the answer
-    this.#options.log(`${slot.job.id}: lost the lease of attempt ${slot.job.number}; ending it`);
+    const { id, number } = slot.job;
+    this.#options.log(`${id}: lost the lease of attempt ${number}; ending it`, {
+      level: 'warn',
+      job: id,
+      attempt: number,
+    });
     slot.ours = false;
     slot.attempt.end('lost');
   }

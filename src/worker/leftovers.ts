@@ -4,6 +4,8 @@
 
 import type { Env } from '../env.ts';
 import { killAndWait, markerOf, type Trace } from '../platform/processes.ts';
+import { straysOf } from '../platform/strays.ts';
+import type { Log } from './log.ts';
 import { readRoster, readWorkerMarker, removeRoster } from './roster.ts';
 
 export interface Leftovers {
@@ -22,9 +24,10 @@ export interface LeftoversOptions {
   readonly databaseId: string;
   /** Directory of the rosters. */
   readonly roster: string;
+  readonly log: Log;
 }
 
-export function createLeftovers({ env, databaseId, roster }: LeftoversOptions): Leftovers {
+export function createLeftovers({ env, databaseId, roster, log }: LeftoversOptions): Leftovers {
   return {
     async end(runTokens, workerName, died) {
       const entries = readRoster(roster, workerName);
@@ -34,11 +37,18 @@ export function createLeftovers({ env, databaseId, roster }: LeftoversOptions): 
         if (own.length === 0) return [{ marker, leader: null }];
         return own.map(({ leader }) => ({ marker, leader }));
       });
+      // All by the same look at all processes, which killAndWait then shares.
+      const telling = traces.map(async (trace) => {
+        const strays = await straysOf(trace);
+        if (strays !== null) log(`${workerName}: ending ${strays}`, { level: 'warn' });
+      });
       const worker = died ? readWorkerMarker(roster, workerName) : null;
       if (worker !== null) traces.push({ marker: worker, leader: null });
       // Who outlived a leader proves that its group is not a stranger's.
       const known = traces.flatMap(({ leader }) => leader ?? []);
-      return await killAndWait(traces, { known, sleep: (ms) => env.sleep(ms) });
+      const ended = await killAndWait(traces, { known, sleep: (ms) => env.sleep(ms) });
+      await Promise.all(telling);
+      return ended;
     },
     forget(workerName) {
       removeRoster(roster, workerName);

@@ -2,13 +2,18 @@
 // reads it. Guards that a log is readable after a crash at any byte.
 //
 // A log is frames in order of arrival: 4 bytes of header (little endian: the top bit says
-// stderr, the rest is the length), then that many bytes of output. The head file
+// stderr, the rest is the length), then that many bytes of output. A frame of stderr with
+// length 0 is a time mark: the 8 bytes behind it say when what follows was read, in ms since
+// 1970; one is written when the last is 100 ms old. The head file
 //     <directory>/<key / 1000>/<key>.<attempt>.log
 // takes up to half of the cap. What follows goes to the tail files `….log.1`, `….log.2` …,
 // a quarter of the cap each, headers counted; making one deletes the last but one. A tail
 // file begins with the position of its first byte in the whole output (8 bytes, little
-// endian), which tells how much was deleted before it. A frame of length 0 ends a file whose
+// endian), which tells how much was deleted before it. A frame of stdout with length 0 ends a file whose
 // disk refused what came then; where it took more later, that is in the next file.
+//
+// Once its attempt has ended a file may be replaced by the same bytes compressed with zstd,
+// under its name with `.zst` behind it (log-tidy.ts).
 
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,18 +21,26 @@ import { systemCode } from '../errors.ts';
 import type { StreamName } from '../platform/starter.ts';
 
 export const FRAME_HEADER_BYTES = 4;
+export const TIME_MARK_BYTES = 12;
 export const TAIL_HEADER_BYTES = 8;
 
 const STDERR_BIT = 0x8000_0000;
 
 export interface FrameHeader {
   readonly stream: StreamName;
-  /** 0: the mark that output is missing from here on. */
+  /** 0: a mark, on stdout that output is missing from here on, on stderr of the time. */
   readonly length: number;
 }
 
 export function writeFrameHeader(target: DataView, stream: StreamName, length: number): void {
   target.setUint32(0, (length | (stream === 'stderr' ? STDERR_BIT : 0)) >>> 0, true);
+}
+
+export function timeMark(time: number): DataView {
+  const mark = new DataView(new ArrayBuffer(TIME_MARK_BYTES));
+  writeFrameHeader(mark, 'stderr', 0);
+  mark.setFloat64(FRAME_HEADER_BYTES, time, true);
+  return mark;
 }
 
 export function readFrameHeader(source: DataView, at: number): FrameHeader {
@@ -39,7 +52,7 @@ export function readFrameHeader(source: DataView, at: number): FrameHeader {
 }
 
 /** Jobs per directory: a directory stays quick to list, and there are few of them. */
-const KEYS_PER_DIRECTORY = 1000;
+export const KEYS_PER_DIRECTORY = 1000;
 
 export function logDirectory(root: string, key: number): string {
   return join(root, String(Math.floor(key / KEYS_PER_DIRECTORY)));
@@ -51,12 +64,18 @@ export function logFile(root: string, key: number, attempt: number, segment: num
   return join(logDirectory(root, key), name);
 }
 
+/** Of a file's compressed form. */
+export const COMPRESSED = '.zst';
+
 export interface LogFileName {
   readonly name: string;
   readonly key: number;
   readonly attempt: number;
   readonly segment: number;
+  readonly compressed: boolean;
 }
+
+const LOG_FILE = /^(\d+)\.(\d+)\.log(?:\.(\d+))?(\.zst)?$/;
 
 /** The log files in a directory, of all jobs; none if there is no such directory. */
 export function listLogFiles(directory: string): LogFileName[] {
@@ -68,9 +87,12 @@ export function listLogFiles(directory: string): LogFileName[] {
     throw error;
   }
   return names.flatMap((name) => {
-    const [, key, attempt, segment = '0'] = /^(\d+)\.(\d+)\.log(?:\.(\d+))?$/.exec(name) ?? [];
+    const [, key, attempt, segment = '0', ending] = LOG_FILE.exec(name) ?? [];
     if (key === undefined || attempt === undefined) return [];
-    return [{ name, key: Number(key), attempt: Number(attempt), segment: Number(segment) }];
+    const compressed = ending !== undefined;
+    return [
+      { name, key: Number(key), attempt: Number(attempt), segment: Number(segment), compressed },
+    ];
   });
 }
 

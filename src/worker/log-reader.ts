@@ -2,9 +2,10 @@
 // reader's side: bytes come out as they went in, in order, what was cut is said with its
 // length, and a log that ends anywhere (a worker that died writing) reads up to there.
 
-import { closeSync, constants, existsSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, existsSync, openSync, readFileSync, readSync } from 'node:fs';
 import type { StreamName } from '../platform/starter.ts';
 import {
+  COMPRESSED,
   FRAME_HEADER_BYTES,
   isMissing,
   listLogFiles,
@@ -12,6 +13,7 @@ import {
   logFile,
   readFrameHeader,
   TAIL_HEADER_BYTES,
+  TIME_MARK_BYTES,
 } from './log-format.ts';
 
 /** Where reading goes on. Opaque, and plain data. */
@@ -21,9 +23,10 @@ export interface LogPosition {
   readonly at: number;
   /** Bytes of output that lie before this point, cut or not. */
   readonly offset: number;
-  /** The frame that is being read: its stream, and how much of it is still to come. */
+  /** The frame that is being read: its stream and time, and how much of it is to come. */
   readonly stream: StreamName;
   readonly left: number;
+  readonly time: number;
   /** The disk refused what came after this, until the next file. */
   readonly refused: boolean;
 }
@@ -32,6 +35,8 @@ export type LogChunk =
   | {
       readonly kind: 'output';
       readonly stream: StreamName;
+      /** When it was read from the command, ms since 1970. */
+      readonly time: number;
       readonly bytes: Uint8Array;
       readonly next: LogPosition;
     }
@@ -46,6 +51,7 @@ const START: LogPosition = {
   offset: 0,
   stream: 'stdout',
   left: 0,
+  time: 0,
   refused: false,
 };
 
@@ -75,7 +81,8 @@ export function* readLog(
 
 /** The next file there is; the one after `segment` may be deleted already. */
 function segmentAfter(root: string, key: number, attempt: number, segment: number): number | null {
-  if (existsSync(logFile(root, key, attempt, segment + 1))) return segment + 1;
+  const next = logFile(root, key, attempt, segment + 1);
+  if (existsSync(next) || existsSync(next + COMPRESSED)) return segment + 1;
   const later = listLogFiles(logDirectory(root, key))
     .filter((file) => file.key === key && file.attempt === attempt && file.segment > segment)
     .map((file) => file.segment);
@@ -97,25 +104,67 @@ export function refusedBytes(root: string, key: number, attempt: number, logByte
 }
 
 function* readSegment(path: string, from: LogPosition): Generator<LogChunk, void> {
-  const fd = openIfThere(path);
-  if (fd === null) return;
+  const file = openIfThere(path);
+  if (file === null) return;
   try {
     let position = from;
     if (position.segment > 0 && position.at === 0) {
-      const start = tailStart(fd);
+      const start = tailStart(file);
       if (start === null) return;
       const bytes = start - position.offset;
       const kind = position.refused ? 'broken' : 'cut';
       position = { ...position, at: TAIL_HEADER_BYTES, offset: start, refused: false };
       if (bytes > 0) yield { kind, bytes, next: position };
     }
-    yield* readFrames(fd, position);
+    yield* readFrames(file, position);
   } finally {
-    closeSync(fd);
+    file.close();
   }
 }
 
-function openIfThere(path: string): number | null {
+/** A log file, compressed or not. */
+interface Source {
+  /** Fills the buffer from this position on; answers how many bytes there were. */
+  read(buffer: Uint8Array, at: number): number;
+  close(): void;
+}
+
+function openIfThere(path: string): Source | null {
+  const fd = openPlain(path);
+  if (fd !== null) {
+    return {
+      read: (buffer, at) => readSync(fd, buffer, 0, buffer.length, at),
+      close: () => closeSync(fd),
+    };
+  }
+  // In this order: the compressed file is in place before the plain one goes.
+  const compressed = openPlain(path + COMPRESSED);
+  return compressed === null ? null : openCompressed(compressed);
+}
+
+function openCompressed(fd: number): Source | null {
+  let bytes: Uint8Array;
+  try {
+    bytes = process.getBuiltinModule('node:zlib').zstdDecompressSync(readFileSync(fd));
+  } catch {
+    // Somebody else's file under this name, or one that a disk has spoilt.
+    return null;
+  } finally {
+    closeSync(fd);
+  }
+  return {
+    read: (buffer, at) => {
+      const piece = bytes.subarray(at, at + buffer.length);
+      buffer.set(piece);
+      return piece.length;
+    },
+    close: () => {
+      // Nothing is open.
+    },
+  };
+}
+
+function openPlain(path: string): number | null {
   try {
     // A link is no log of ours. Windows knows neither the flag nor the danger.
     return openSync(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0));
@@ -127,25 +176,34 @@ function openIfThere(path: string): number | null {
 }
 
 /** Where in the output a tail file begins; null while that is not written yet. */
-function tailStart(fd: number): number | null {
+function tailStart(file: Source): number | null {
   const header = Buffer.alloc(TAIL_HEADER_BYTES);
-  if (readSync(fd, header, 0, TAIL_HEADER_BYTES, 0) < TAIL_HEADER_BYTES) return null;
+  if (file.read(header, 0) < TAIL_HEADER_BYTES) return null;
   return Number(header.readBigUInt64LE());
 }
 
-function* readFrames(fd: number, from: LogPosition): Generator<LogChunk, void> {
-  let { at, offset, stream, left, refused } = from;
-  const here = (): LogPosition => ({ segment: from.segment, at, offset, stream, left, refused });
+function* readFrames(file: Source, from: LogPosition): Generator<LogChunk, void> {
+  let { at, offset, stream, left, time, refused } = from;
+  const { segment } = from;
+  const here = (): LogPosition => ({ segment, at, offset, stream, left, time, refused });
   for (;;) {
     // A new one each time: the reader may keep what it was given.
     const buffer = new Uint8Array(READ_BYTES);
     const view = new DataView(buffer.buffer);
-    const length = readSync(fd, buffer, 0, READ_BYTES, at);
+    const length = file.read(buffer, at);
     let used = 0;
     while (used < length) {
       if (left === 0) {
         if (length - used < FRAME_HEADER_BYTES) break;
-        ({ stream, length: left } = readFrameHeader(view, used));
+        const header = readFrameHeader(view, used);
+        if (header.length === 0 && header.stream === 'stderr') {
+          if (length - used < TIME_MARK_BYTES) break;
+          time = view.getFloat64(used + FRAME_HEADER_BYTES, true);
+          used += TIME_MARK_BYTES;
+          at += TIME_MARK_BYTES;
+          continue;
+        }
+        ({ stream, length: left } = header);
         used += FRAME_HEADER_BYTES;
         at += FRAME_HEADER_BYTES;
         if (left > 0) continue;
@@ -158,7 +216,7 @@ function* readFrames(fd: number, from: LogPosition): Generator<LogChunk, void> {
       at += bytes.length;
       offset += bytes.length;
       left -= bytes.length;
-      yield { kind: 'output', stream, bytes, next: here() };
+      yield { kind: 'output', stream, time, bytes, next: here() };
     }
     // The end, or not even a whole header: a frame that is being written, or never will be.
     if (used === 0) return;

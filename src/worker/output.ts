@@ -16,7 +16,9 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { systemCode } from '../errors.ts';
+import type { Env } from '../env.ts';
 import type { StreamName } from '../platform/starter.ts';
+import { type PathWatch, watchDirectory } from '../platform/watch.ts';
 import {
   FRAME_HEADER_BYTES,
   isMissing,
@@ -25,9 +27,12 @@ import {
   logFile,
   type LogFileName,
   TAIL_HEADER_BYTES,
+  TIME_MARK_BYTES,
+  timeMark,
   writeFrameHeader,
 } from './log-format.ts';
 import { type LogChunk, type LogPosition, readLog } from './log-reader.ts';
+import { tidier } from './log-tidy.ts';
 
 /** Where the output of attempts is kept. Keys are those of jobs. */
 export interface LogStore {
@@ -46,20 +51,46 @@ export interface LogStore {
    * attempt that still runs as well. Go on later from the `next` of the last chunk.
    */
   read(key: number, attempt: number, from?: LogPosition): Iterable<LogChunk>;
+  /**
+   * Calls `listener` within milliseconds of a log of this job growing. A hint, and only of
+   * some life: poll beneath it, and make it anew with each poll. Null where there is no watch
+   * to be had.
+   */
+  watch(key: number, env: Env, listener: () => void): PathWatch | null;
   /** Deletes the logs of all attempts of these jobs. Never of a job that runs. */
   remove(keys: readonly number[]): void;
   /** Bytes on disk that the log of an attempt takes. */
   size(key: number, attempt: number): number;
+  /**
+   * Compresses the logs of attempts that have ended and removes those of jobs that are gone.
+   * `all` false: only where something has changed since the last call.
+   */
+  tidy(owners: LogOwners, all: boolean): Promise<void>;
+}
+
+/** What `tidy` has to know, and how it keeps out of the way. */
+export interface LogOwners {
+  /** Which of the jobs with keys from `first` to `last` there are. */
+  existing(first: number, last: number): Promise<ReadonlySet<number>>;
+  /** `key.attempt` of every attempt that runs. */
+  running(): Promise<ReadonlySet<string>>;
+  /** Wall clock, ms since 1970. */
+  now(): number;
+  /** Called between two small steps; false ends it. */
+  pause(): Promise<boolean>;
 }
 
 export interface LogWriter {
   /**
    * The bytes are in the file, or counted and given up, when this returns. Never throws. What
-   * comes after something was given up is kept again as soon as the disk takes it.
+   * comes after something was given up is kept again as soon as the disk takes it. `time`:
+   * when they came, ms since 1970; 0 where nobody asks.
    */
-  write(stream: StreamName, bytes: Uint8Array): void;
+  write(stream: StreamName, bytes: Uint8Array, time?: number): void;
   /** Closes the log. Answers how many bytes it was given, kept or not. Idempotent. */
   end(): number;
+  /** How many of them the files hold. */
+  readonly kept: number;
 }
 
 /** Logs as files under `root`, which is made with the first of them. */
@@ -68,11 +99,22 @@ export function createLogStore(root: string): LogStore {
     writer: (key, attempt, maxBytes, onTrouble = () => {}) =>
       new FileLogWriter({ root, key, attempt, maxBytes, onTrouble }),
     read: (key, attempt, from) => readLog(root, key, attempt, from),
+    watch: (key, env, listener) =>
+      watchDirectory(logDirectory(root, key), {
+        sleep: (ms, signal) => env.sleep(ms, signal),
+        listener,
+        wanted: (name) => name.startsWith(`${key}.`),
+      }),
     remove: (keys) => removeLogs(root, keys),
     size: (key, attempt) => sizeOfLog(root, key, attempt),
+    tidy: tidier(root),
   };
 }
 
+/** As exactly as people ask for a time, and little enough to pay for. */
+export const TIME_STEP_MS = 100;
+/** A tail file that time marks would fill is better without. */
+const LEAST_TAIL_WITH_TIMES = 256;
 /** Less than this cannot hold headers, head and tail. */
 const LEAST_CAP = 64;
 /** Private: output may hold secrets. */
@@ -114,6 +156,13 @@ class FileLogWriter implements LogWriter {
   #written = 0;
   #room = 0;
   #seen = 0;
+  /** Of the last time mark in the current file, ms since 1970. */
+  #time = Number.NEGATIVE_INFINITY;
+  /** Bytes of output in the files before the one being written: the head, then the last tail. */
+  #headKept = 0;
+  #tailKept = 0;
+  /** And in that one. */
+  #fileKept = 0;
   /** Something was given up since the last byte that was written. */
   #broken = false;
   /** The current file ends with the mark that says so. */
@@ -131,7 +180,7 @@ class FileLogWriter implements LogWriter {
     this.#onTrouble = onTrouble;
   }
 
-  write(stream: StreamName, bytes: Uint8Array): void {
+  write(stream: StreamName, bytes: Uint8Array, time = 0): void {
     const start = this.#seen;
     this.#seen += bytes.length;
     if (this.#over) return;
@@ -139,7 +188,8 @@ class FileLogWriter implements LogWriter {
       for (let at = 0; at < bytes.length;) {
         // Also after a gap: a file begins by saying where in the output it does.
         if (this.#broken) this.#goOn(start + at);
-        else if (this.#room <= FRAME_HEADER_BYTES) this.#nextFile(start + at);
+        else if (this.#room <= this.#overhead(time)) this.#nextFile(start + at);
+        this.#writeTime(time);
         const piece = bytes.subarray(at, at + this.#room - FRAME_HEADER_BYTES);
         this.#writeFrame(stream, piece);
         at += piece.length;
@@ -168,6 +218,31 @@ class FileLogWriter implements LogWriter {
     return this.#seen;
   }
 
+  get kept(): number {
+    return this.#headKept + this.#tailKept + this.#fileKept;
+  }
+
+  /** What a frame that is written now costs beside its bytes. */
+  #overhead(time: number): number {
+    return FRAME_HEADER_BYTES + (this.#isTimeDue(time) ? TIME_MARK_BYTES : 0);
+  }
+
+  #isTimeDue(time: number): boolean {
+    // A clock that was set back is told as well.
+    if (time === 0 || this.#tailBytes < LEAST_TAIL_WITH_TIMES) return false;
+    return Math.abs(time - this.#time) >= TIME_STEP_MS;
+  }
+
+  #writeTime(time: number): void {
+    if (!this.#isTimeDue(time)) return;
+    if (this.#fd === null) throw new Error('the log is closed');
+    const length = writeSync(this.#fd, timeMark(time));
+    if (length !== TIME_MARK_BYTES) throw new Error('short write');
+    this.#time = time;
+    this.#written += length;
+    this.#room -= length;
+  }
+
   #writeFrame(stream: StreamName, piece: Uint8Array): void {
     if (this.#fd === null) throw new Error('the log is closed');
     writeFrameHeader(frameHeader, stream, piece.length);
@@ -176,6 +251,7 @@ class FileLogWriter implements LogWriter {
     if (writevSync(this.#fd, [frameHeader, piece]) !== length) throw new Error('short write');
     this.#written += length;
     this.#room -= length;
+    this.#fileKept += piece.length;
   }
 
   /** After a gap: what was given up is marked, even where not a byte had been kept. */
@@ -204,8 +280,12 @@ class FileLogWriter implements LogWriter {
     }
     if (this.#fd !== null) closeSync(this.#fd);
     this.#fd = fd;
+    if (segment === 1) this.#headKept = this.#fileKept;
+    else this.#tailKept = this.#fileKept;
+    this.#fileKept = 0;
     this.#segment = segment;
     this.#marked = false;
+    this.#time = Number.NEGATIVE_INFINITY;
     this.#written = headerBytes;
     this.#room = (segment === 0 ? this.#headBytes : this.#tailBytes) - headerBytes;
     if (segment > 2) unlinkIfThere(this.#path(segment - 2));
@@ -228,8 +308,9 @@ class FileLogWriter implements LogWriter {
   }
 
   #removeLeftovers(from: number): void {
-    for (const { segment } of filesOf(this.#root, this.#key, this.#attempt)) {
-      if (segment >= from) unlinkIfThere(this.#path(segment));
+    const directory = logDirectory(this.#root, this.#key);
+    for (const { name, segment } of filesOf(this.#root, this.#key, this.#attempt)) {
+      if (segment >= from) unlinkIfThere(join(directory, name));
     }
   }
 
@@ -269,8 +350,9 @@ function removeLogs(root: string, keys: readonly number[]): void {
 
 function sizeOfLog(root: string, key: number, attempt: number): number {
   let size = 0;
-  for (const { segment } of filesOf(root, key, attempt)) {
-    size += statSync(logFile(root, key, attempt, segment), { throwIfNoEntry: false })?.size ?? 0;
+  for (const { name } of filesOf(root, key, attempt)) {
+    const path = join(logDirectory(root, key), name);
+    size += statSync(path, { throwIfNoEntry: false })?.size ?? 0;
   }
   return size;
 }

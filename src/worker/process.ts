@@ -5,6 +5,8 @@
 // second one ends the attempts now. HUP does the same as TERM: only a foreground
 // supervisor can get one, the others have no terminal.
 
+import type { ChildProcess } from 'node:child_process';
+import { closeSync } from 'node:fs';
 import type { Env } from '../env.ts';
 import { EXIT_CODE_OF, messageOf, QueuectlError } from '../errors.ts';
 import type { Location } from '../location.ts';
@@ -13,12 +15,14 @@ import { MARKER_NAME } from '../platform/processes.ts';
 import { openStore } from '../store/open.ts';
 import type { Store } from '../store/store.ts';
 import { createCommandRunner } from './command.ts';
+import { keepHouse } from './housekeeping.ts';
 import { createLeftovers } from './leftovers.ts';
-import { createLog, type Log } from './log.ts';
+import { createLog, type Log, type LogFormat, reasonLine } from './log.ts';
+import { openCrashFile } from './log-file.ts';
 import { createLogStore } from './output.ts';
 import { Reaper } from './reaper.ts';
 import { openRoster } from './roster.ts';
-import { spawnSelf } from './spawn-self.ts';
+import { spawnSelf, type SpawnSelfOptions } from './spawn-self.ts';
 import { Supervisor } from './supervisor.ts';
 import { Worker } from './worker.ts';
 
@@ -35,6 +39,8 @@ export interface ProcessOptions {
   readonly drain: boolean;
   /** Soft limit on open files that commands get; null: as we have it. */
   readonly nofile: number | null;
+  readonly logFormat: LogFormat;
+  /** Where log lines go; what it throws stops nobody (guarantee 11). */
   readonly write: (line: string) => void;
 }
 
@@ -44,8 +50,8 @@ export interface WorkerProcessOptions extends ProcessOptions {
 
 export interface SupervisorProcessOptions extends ProcessOptions {
   readonly count: number;
-  /** Descriptor that workers write to, or 'inherit' for the foreground. */
-  readonly output: number | 'inherit';
+  /** In the background: what its workers say goes to files, not to our stderr. */
+  readonly background: boolean;
 }
 
 /** Runs one worker until it stops; answers the exit code of its process. */
@@ -85,6 +91,8 @@ export async function runWorkerProcess(options: WorkerProcessOptions): Promise<n
     const reaper = createReaper(options, store, log);
     const closing = new AbortController();
     const reaping = reaper.run(closing.signal);
+    const logs = createLogStore(location.jobLogs);
+    const house = keepHouse({ store, env, logs, log }, closing.signal);
     const ignoreSignals = onStopSignals((times) => {
       if (times > 1) {
         worker.stopNow();
@@ -110,6 +118,7 @@ export async function runWorkerProcess(options: WorkerProcessOptions): Promise<n
       ignoreSignals();
       closing.abort();
       await reaping;
+      await house;
       roster.close();
     }
   });
@@ -128,11 +137,16 @@ export async function runSupervisorProcess(options: SupervisorProcessOptions): P
       count,
       reaper: createReaper(options, store, log),
       startWorker: () =>
-        spawnSelf({
-          args: ['__worker', '--supervisor', String(key), ...workerArguments(options)],
+        startWorker(options, {
+          args: [
+            '__worker',
+            '--supervisor',
+            String(key),
+            ...(options.background ? ['--background'] : []),
+            ...workerArguments(options),
+          ],
           // Never handed on to commands, which get one of their own; see readWorkerMarker.
           environment: { ...options.environment, [MARKER_NAME]: `worker:${env.newId()}` },
-          output: options.output,
         }),
     });
     const ignoreSignals = onStopSignals((_times, signal) => supervisor.stop(signal));
@@ -148,9 +162,29 @@ export async function runSupervisorProcess(options: SupervisorProcessOptions): P
   });
 }
 
+/** With a crash file opened now: the one we were started with may have been put aside. */
+function startWorker(
+  { background, location, env }: SupervisorProcessOptions,
+  how: Omit<SpawnSelfOptions, 'output'>,
+): ChildProcess {
+  if (!background) return spawnSelf({ ...how, output: 'inherit' });
+  let output: number;
+  try {
+    output = openCrashFile(location, env);
+  } catch {
+    // A full disk is no reason to run nothing.
+    return spawnSelf({ ...how, output: 'inherit' });
+  }
+  try {
+    return spawnSelf({ ...how, output });
+  } finally {
+    closeSync(output);
+  }
+}
+
 /** The flags that a supervisor and its workers have in common. */
 export function workerArguments(
-  options: Pick<ProcessOptions, 'concurrency' | 'queues' | 'drain' | 'nofile'>,
+  options: Pick<ProcessOptions, 'concurrency' | 'queues' | 'drain' | 'nofile' | 'logFormat'>,
 ): string[] {
   return [
     '--concurrency',
@@ -158,6 +192,7 @@ export function workerArguments(
     ...(options.queues ?? []).flatMap((queue) => ['--queue', queue]),
     ...(options.drain ? ['--drain'] : []),
     ...(options.nofile === null ? [] : ['--nofile', String(options.nofile)]),
+    ...(options.logFormat === 'text' ? [] : ['--log-format', options.logFormat]),
   ];
 }
 
@@ -176,6 +211,7 @@ export function createReaper(
       env,
       databaseId: store.databaseId,
       roster: location.roster,
+      log,
     }),
   });
 }
@@ -191,7 +227,7 @@ async function withStore(
     const store = await openStore(options.location, {
       env: options.env,
       patience: Number.POSITIVE_INFINITY,
-      onWait: () => log('waiting for the database: another process is writing'),
+      onWait: () => log('waiting for the database: another process is writing', { level: 'warn' }),
     });
     try {
       return await body(store, log);
@@ -199,20 +235,22 @@ async function withStore(
       await store.close();
     }
   } catch (error) {
-    log(`ended: ${messageOf(error)}`);
+    log(reasonLine(messageOf(error)), { level: 'error' });
     return EXIT_CODE_OF[error instanceof QueuectlError ? error.code : 'internal'];
   }
 }
 
 /** What cannot be logged (a full disk, a closed pipe) stops nobody (guarantee 11). */
-function logOf(name: string, { env, write }: ProcessOptions): Log {
-  return createLog(name, env, (line) => {
+function logOf(name: string, options: ProcessOptions): Log {
+  const { env, write, logFormat: format } = options;
+  const attempt = (line: string): void => {
     try {
       write(line);
     } catch {
       // There is no other place to tell it.
     }
-  });
+  };
+  return createLog({ name, env, format, write: attempt });
 }
 
 function onStopSignals(stop: (times: number, signal: NodeJS.Signals) => void): () => void {

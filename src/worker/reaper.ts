@@ -64,7 +64,7 @@ export class Reaper {
       try {
         await this.look();
       } catch (error) {
-        log(`could not look for dead workers: ${messageOf(error)}`);
+        log(`could not look for dead workers: ${messageOf(error)}`, { level: 'warn' });
       }
     }
   }
@@ -115,7 +115,7 @@ export class Reaper {
   async #buryOnce(worker: WorkerRecord, how: string): Promise<boolean> {
     const { store, log, leftovers } = this.#options;
     const reason = `worker ${worker.name} (pid ${worker.identity.pid}) ${how}`;
-    log(reason);
+    log(reason, { level: 'warn' });
     // Read after it was seen gone: from then on it claims nothing more.
     const running = await store.running();
     const owned = running.filter((attempt) => attempt.worker === worker.key);
@@ -134,7 +134,7 @@ export class Reaper {
 
   async #burySupervisor(supervisor: SupervisorRecord): Promise<void> {
     const reason = `supervisor (pid ${supervisor.identity.pid}) died`;
-    this.#options.log(`${reason}; its workers go on`);
+    this.#options.log(`${reason}; its workers go on`, { level: 'warn' });
     await this.#options.store.endSupervisor(supervisor.key, reason);
   }
 
@@ -149,7 +149,9 @@ export class Reaper {
     const { store, env, log } = this.#options;
     const ended = await this.#endProcesses(attempts, workerName, died);
     if (ended.length < attempts.length) {
-      log(`${reason}, but processes of its attempts cannot be ended; trying again`);
+      log(`${reason}, but processes of its attempts cannot be ended; trying again`, {
+        level: 'error',
+      });
     }
     const { backoff } = await this.#settings();
     for (const attempt of ended) {
@@ -160,7 +162,11 @@ export class Reaper {
       const what = result.stale
         ? 'has ended or was renewed meanwhile; nothing is changed'
         : `lost, now ${result.state}`;
-      log(`${attempt.jobId}: attempt ${attempt.number} ${what}`);
+      log(`${attempt.jobId}: attempt ${attempt.number} ${what}`, {
+        job: attempt.jobId,
+        attempt: attempt.number,
+        ...(!result.stale && { level: 'warn', outcome: 'lost', state: result.state }),
+      });
     }
     return ended.length === attempts.length;
   }

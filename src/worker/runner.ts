@@ -32,4 +32,6 @@ export interface AttemptEnd {
   readonly outcome: Outcome;
   /** Bytes the command wrote, kept or cut; null where nothing could be counted. */
   readonly logBytes: number | null;
+  /** How many of them the log holds; absent: all. */
+  readonly logKept?: number;
 }

@@ -1,14 +1,16 @@
 // `worker start`: a supervisor in the background, and nothing of ours held by it. Returns
 // when its workers are ready to claim, or says why they are not.
 
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { once } from 'node:events';
-import { join } from 'node:path';
-import { EXIT_CODE_OF, messageOf, QueuectlError, systemCode } from '../errors.ts';
+import { systemEnv } from '../env.ts';
+import { EXIT_CODE_OF, QueuectlError } from '../errors.ts';
 import type { Location } from '../location.ts';
 import { identityOf, type ProcessIdentity } from '../platform/identity.ts';
 import type { Queue } from '../queue.ts';
 import type { WorkerRecord } from '../store/store.ts';
+import { messageIn, reasonIn, type LogFormat } from './log.ts';
+import { checkLogFiles, crashFile, openCrashFile, workerLogFile } from './log-file.ts';
 import { workerArguments } from './process.ts';
 import { isSameProcess } from './reaper.ts';
 import { spawnSelf } from './spawn-self.ts';
@@ -26,11 +28,7 @@ export interface StartOptions {
   readonly queues: readonly string[] | null;
   readonly drain: boolean;
   readonly nofile: number | null;
-}
-
-/** All background workers and supervisors of a database write to one file. */
-export function workerLogFile(location: Location): string {
-  return join(location.workerLogs, 'workers.log');
+  readonly logFormat: LogFormat;
 }
 
 /**
@@ -38,13 +36,21 @@ export function workerLogFile(location: Location): string {
  * everything and be gone again: then there are none to answer.
  */
 export async function startWorkers(queue: Queue, options: StartOptions): Promise<WorkerRecord[]> {
-  const logFile = workerLogFile(options.location);
-  const output = openLog(logFile);
-  const logged = fstatSync(output).size;
+  const { location } = options;
+  checkLogFiles(location);
+  const logged = sizeOf(workerLogFile(location));
+  const output = openCrashFile(location, systemEnv);
+  const crashed = fstatSync(output).size;
   let supervisor;
   try {
     supervisor = spawnSelf({
-      args: ['__supervisor', '--count', String(options.count), ...workerArguments(options)],
+      args: [
+        '__supervisor',
+        '--background',
+        '--count',
+        String(options.count),
+        ...workerArguments(options),
+      ],
       environment: options.environment,
       output,
     });
@@ -75,32 +81,15 @@ export async function startWorkers(queue: Queue, options: StartOptions): Promise
     }
     // It would go on trying, and start workers long after we said that there are none.
     supervisor.kill('SIGTERM');
-    const why = lastReason(logFile, logged);
+    const why = lastReason(location, logged, crashed);
     throw new QueuectlError(
       exitCode === EXIT_CODE_OF.damaged ? 'damaged' : 'unavailable',
       `the workers did not start${why === '' ? '' : `: ${why}`}`,
-      { hint: `see ${logFile}` },
+      { hint: `see ${workerLogFile(location)}` },
     );
   } finally {
     watching.abort();
     supervisor.unref();
-  }
-}
-
-const LOG_FILE =
-  constants.O_WRONLY |
-  constants.O_CREAT |
-  constants.O_APPEND |
-  // Windows knows neither it nor the links it guards against.
-  (constants.O_NOFOLLOW ?? 0);
-
-function openLog(path: string): number {
-  try {
-    return openSync(path, LOG_FILE, 0o600);
-  } catch (cause) {
-    const known = { EACCES: 'permission denied', ELOOP: 'it is a link' }[systemCode(cause) ?? ''];
-    const message = `the workers cannot log to ${path}: ${known ?? messageOf(cause)}`;
-    throw new QueuectlError('unavailable', message, { hint: 'move it away', cause });
   }
 }
 
@@ -117,11 +106,20 @@ async function readyWorkers(
   return workers.filter((worker) => worker.ready && worker.supervisor === own.key);
 }
 
-/** Why the last process gave up that did since the file had `from` bytes. */
-function lastReason(file: string, from: number): string {
-  const lines = tail(file, from).trimEnd().split('\n');
-  const line = lines.findLast((candidate) => candidate.includes(' ended: ')) ?? lines.at(-1) ?? '';
-  return line.replace(/^\S+ \S+ (ended: )?/, '');
+/** Why the last process gave up; else the last that was said since the files had these sizes. */
+function lastReason(location: Location, logged: number, crashed: number): string {
+  const log = linesOf(tail(workerLogFile(location), logged));
+  const reason = log.map(reasonIn).findLast((found) => found !== null);
+  const crash = linesOf(tail(crashFile(location), crashed)).at(-1);
+  return reason ?? crash ?? messageIn(log.at(-1) ?? '');
+}
+
+function linesOf(text: string): string[] {
+  return text.split('\n').filter((line) => line !== '');
+}
+
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }
 
 /** The last that was written since `from`: months of log may lie before it. */

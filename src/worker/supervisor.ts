@@ -104,7 +104,7 @@ export class Supervisor {
     } catch (error) {
       const lost = isLost(error);
       if (lost && this.#storageLost) return;
-      log(`could not look for a stop request: ${messageOf(error)}`);
+      log(`could not look for a stop request: ${messageOf(error)}`, { level: 'warn' });
       if (!lost) return;
       // Our workers find the same and end; others would make a new queue in its place. One
       // that is idle may go on for long before it reads what is damaged.
@@ -124,7 +124,9 @@ export class Supervisor {
       return messageOf(error);
     });
     if ((trouble === null) !== (this.#trouble === null)) {
-      this.#options.log(trouble ?? 'the database takes no more disk space than it needs again');
+      this.#options.log(trouble ?? 'the database takes no more disk space than it needs again', {
+        level: trouble === null ? 'info' : 'warn',
+      });
     }
     this.#trouble = trouble;
   }
@@ -141,7 +143,8 @@ export class Supervisor {
       // At once the first time: most deaths are accidents. Then ever more slowly.
       const delay = deaths === 1 ? 0 : FIRST_DELAY_MS * 2 ** (deaths - 2);
       const wait = Math.min(delay, LONGEST_DELAY_MS);
-      log(`a worker ${how}; starting another ${wait === 0 ? 'at once' : `in ${wait / 1000}s`}`);
+      const when = wait === 0 ? 'at once' : `in ${wait / 1000}s`;
+      log(`a worker ${how}; starting another ${when}`, { level: 'warn' });
       if (wait > 0) await this.#sleepUnlessStopped(wait);
     }
   }
@@ -165,7 +168,9 @@ export class Supervisor {
       if (code === 0) return { how: 'ended', asked: true };
       if (code === STORAGE_DAMAGED) {
         // Another one would find the same (guarantee 12); its own last line says what.
-        log('a worker found the storage damaged or of a newer version; starting no more');
+        log('a worker found the storage damaged or of a newer version; starting no more', {
+          level: 'error',
+        });
         this.#exitCode = STORAGE_DAMAGED;
         this.#stopping = true;
       }
@@ -187,7 +192,7 @@ export class Supervisor {
     try {
       return await reaper.recover(identity, how);
     } catch (error) {
-      log(`could not recover the attempts of a worker: ${messageOf(error)}`);
+      log(`could not recover the attempts of a worker: ${messageOf(error)}`, { level: 'warn' });
       return false;
     }
   }

@@ -230,9 +230,16 @@ export class Worker {
       if (result === undefined || result.stale) {
         this.#options.log(
           `${job.id}: attempt ${job.number} was no longer ours; its result is dropped`,
+          { level: 'warn', job: job.id, attempt: job.number, outcome: outcome.kind },
         );
       } else if (result.state !== 'completed') {
-        this.#options.log(`${job.id}: attempt ${job.number} ${outcome.kind}, now ${result.state}`);
+        this.#options.log(`${job.id}: attempt ${job.number} ${outcome.kind}, now ${result.state}`, {
+          level: result.state === 'failed' || result.state === 'dead' ? 'warn' : 'info',
+          job: job.id,
+          attempt: job.number,
+          outcome: outcome.kind,
+          state: result.state,
+        });
       }
     }
     this.#hungry = claimed.length === free && free > 0;
@@ -276,7 +283,11 @@ export class Worker {
         // runs out, and who reaps it looks for them first.
         slot.ours = false;
         this.#attemptEnded(slot, { outcome: { kind: 'lost' }, logBytes: null });
-        this.#options.log(`${job.id}: the runner failed: ${messageOf(error)}`);
+        this.#options.log(`${job.id}: the runner failed: ${messageOf(error)}`, {
+          level: 'error',
+          job: job.id,
+          attempt: job.number,
+        });
       },
     );
   }
@@ -296,9 +307,9 @@ export class Worker {
   }
 
   /** With the next turn. */
-  #record(job: Claimed, { outcome, logBytes }: AttemptEnd): void {
+  #record(job: Claimed, end: AttemptEnd): void {
     const random = this.#options.env.random();
-    this.#ended.push({ attempt: job, outcome, logBytes, random, job });
+    this.#ended.push({ attempt: job, ...end, random, job });
     this.#bell.ring();
   }
 
@@ -318,7 +329,7 @@ export class Worker {
     } else if (failure.message !== this.#trouble) {
       // Once, not with every try: the log may be on the disk that is full.
       this.#trouble = failure.message;
-      this.#options.log(`${failure.message}; trying again`);
+      this.#options.log(`${failure.message}; trying again`, { level: 'warn' });
     }
   }
 

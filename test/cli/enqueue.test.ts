@@ -73,6 +73,7 @@ test('every flag arrives in its field', async (t) => {
       env: { FROM_FILE: '1=2', E: '1', 'a.b': '' },
       env_from: ['LATER', 'SECRET'],
       stdin: join(cli.directory, 'in.txt'),
+      stdin_text: null,
       after: [],
       cancel_requested: false,
       outcome: null,

@@ -173,6 +173,13 @@ test('a table fits its terminal and has colour there', { skip }, async (t) => {
     assert.ok(width <= columns && width > columns - 3, `${width} of ${columns}: ${row}`);
     assert.ok(row.endsWith('…'));
   }
+  // An id of ours is as wide as half of this: it stays whole, to be copied.
+  const id = await cli.ok(['enqueue', '--quiet', '--', 'echo', 'x'.repeat(100)]);
+  const narrow = await cli.terminal('NO_COLOR=1 queuectl list --limit 1', { columns: 48 });
+  const [first, second = ''] = narrow.shown.split('\r\n');
+  assert.equal(first, id.trim());
+  assert.match(second, /^ {2}pending .* echo x+…$/);
+  assert.ok(second.length <= 48);
   const plain = await cli.terminal('NO_COLOR=1 queuectl list');
   assert.ok(!plain.shown.includes('\u001b['));
 });

@@ -184,7 +184,7 @@ test('nothing is read or run from the directory it is called in', async (t) => {
   assert.ok(existsSync(join(cli.home, 'queue.db')));
 });
 
-test('Ctrl-C ends what waits with 130, TERM with 143', async (t) => {
+test('Ctrl-C ends what waits with 130, TERM with 143; it is how one leaves a watch', async (t) => {
   const cli = box(t);
   await cli.ok(['enqueue', '--id', 'a', '--', 'true']);
   // Each says something once it waits: a hint, or its first picture.
@@ -199,5 +199,5 @@ test('Ctrl-C ends what waits with 130, TERM with 143', async (t) => {
   const watch = cli.start(['status', '--watch']);
   await untilOutput(watch, /Workers/);
   watch.kill('SIGINT');
-  assert.equal(await exitCode(watch), 130);
+  assert.equal(await exitCode(watch), 0);
 });

@@ -1,20 +1,9 @@
 import assert from 'node:assert/strict';
-import type { DeadQuery, Store } from '../../src/store/store.ts';
+import type { Store } from '../../src/store/store.ts';
 import { HOUR, MINUTE, SECOND } from './env.ts';
 import { everything } from './invariants.ts';
-import { FAILURE, ids, names, query, settled, SUCCESS } from './values.ts';
+import { FAILURE, ids, names, query, settled, stepOnDead, SUCCESS } from './values.ts';
 import type { ContractTest, World } from './world.ts';
-
-function dead(parts: Partial<DeadQuery> = {}): DeadQuery {
-  return {
-    after: 0,
-    upTo: Number.MAX_SAFE_INTEGER,
-    limit: 1000,
-    queue: null,
-    before: null,
-    ...parts,
-  };
-}
 
 /** Keys of these jobs, in this order. */
 async function keysOf(w: World, jobs: readonly string[]): Promise<number[]> {
@@ -81,20 +70,23 @@ export function deadLetterQueue(test: ContractTest): void {
     assert.deepEqual(await w.store.retry([]), []);
   });
 
-  test('retryDead goes through the dead in key order, a batch at a time', async (w) => {
+  test('a verb by filter goes through the dead in key order, a batch at a time', async (w) => {
     const jobs = names('d', 10);
     await w.bury(jobs);
     await w.bring('not dead', 'failed');
     const keys = await keysOf(w, jobs);
-    assert.deepEqual((await w.store.retryDead(dead({ limit: 4 }))).keys, keys.slice(0, 4));
+    assert.deepEqual(
+      (await stepOnDead(w.store, 'retryFound', { limit: 4 })).acted,
+      keys.slice(0, 4),
+    );
     const after = keys[3] ?? 0;
     const upTo = keys[8] ?? 0;
     assert.deepEqual(
-      (await w.store.retryDead(dead({ after, upTo, limit: 4 }))).keys,
+      (await stepOnDead(w.store, 'retryFound', { after, upTo, limit: 4 })).acted,
       keys.slice(4, 8),
     );
-    const last = await w.store.retryDead(dead({ after: keys[7] ?? 0, upTo, limit: 4 }));
-    assert.deepEqual(last.keys, [upTo], 'a job above upTo is left alone');
+    const last = await stepOnDead(w.store, 'retryFound', { after: keys[7] ?? 0, upTo, limit: 4 });
+    assert.deepEqual(last.acted, [upTo], 'a job above upTo is left alone');
     assert.equal(await w.state('d9'), 'dead');
     assert.equal(await w.state('not dead'), 'failed');
 
@@ -103,8 +95,8 @@ export function deadLetterQueue(test: ContractTest): void {
     assert.ok(pending.every(({ attempts }) => attempts === 0));
   });
 
-  for (const method of ['retryDead', 'purgeDead'] as const) {
-    test(`${method} obeys queue and age`, async (w) => {
+  for (const verb of ['retryFound', 'deleteFound'] as const) {
+    test(`${verb} obeys queue and age`, async (w) => {
       await w.bury(['a old'], { queue: 'a' });
       await w.bury(['b old'], { queue: 'b' });
       w.env.advance(HOUR);
@@ -113,12 +105,21 @@ export function deadLetterQueue(test: ContractTest): void {
       const keys = await keysOf(w, ['a old', 'b old', 'a young']);
       const keysAt = (...indexes: number[]): number[] => indexes.map((index) => keys[index] ?? 0);
 
-      assert.deepEqual((await w.store[method](dead({ queue: 'no such queue' }))).keys, []);
-      assert.deepEqual((await w.store[method](dead({ before: before - HOUR }))).keys, []);
-      assert.deepEqual((await w.store[method](dead({ before, queue: 'a' }))).keys, keysAt(0));
-      assert.deepEqual((await w.store[method](dead({ before }))).keys, keysAt(1));
-      assert.deepEqual((await w.store[method](dead())).keys, keysAt(2));
-      assert.deepEqual((await w.store[method](dead())).keys, []);
+      assert.deepEqual((await stepOnDead(w.store, verb, { queue: 'no such queue' })).acted, []);
+      assert.deepEqual(
+        (await stepOnDead(w.store, verb, { unchangedSince: before - HOUR })).acted,
+        [],
+      );
+      assert.deepEqual(
+        (await stepOnDead(w.store, verb, { unchangedSince: before, queue: 'a' })).acted,
+        keysAt(0),
+      );
+      assert.deepEqual(
+        (await stepOnDead(w.store, verb, { unchangedSince: before })).acted,
+        keysAt(1),
+      );
+      assert.deepEqual((await stepOnDead(w.store, verb)).acted, keysAt(2));
+      assert.deepEqual((await stepOnDead(w.store, verb)).acted, []);
     });
   }
 
@@ -131,10 +132,11 @@ export function deadLetterQueue(test: ContractTest): void {
     while (loops.some(({ done }) => !done)) {
       for (const loop of loops) {
         if (loop.done) continue;
-        const { keys } = await loop.store.retryDead(dead({ after: loop.after, upTo, limit: 7 }));
-        retried.push(...keys);
-        loop.after = keys.at(-1) ?? loop.after;
-        loop.done = keys.length < 7;
+        const part = { after: loop.after, upTo, limit: 7 };
+        const { found, acted } = await stepOnDead(loop.store, 'retryFound', part);
+        retried.push(...acted);
+        loop.after = found.at(-1) ?? loop.after;
+        loop.done = found.length < 7;
       }
     }
     assert.deepEqual(
@@ -149,7 +151,7 @@ export function deadLetterQueue(test: ContractTest): void {
     const hand = await w.hand();
     const retried: number[] = [];
     for (let after = 0; ;) {
-      const { keys } = await w.store.retryDead(dead({ after, upTo, limit: 2 }));
+      const { acted: keys } = await stepOnDead(w.store, 'retryFound', { after, upTo, limit: 2 });
       retried.push(...keys);
       await hand.endAll(await hand.claim(2), FAILURE);
       if (keys.length < 2) break;
@@ -159,14 +161,17 @@ export function deadLetterQueue(test: ContractTest): void {
     assert.equal(new Set(retried).size, 6);
   });
 
-  test('purgeDead deletes dead jobs and their attempts, and nothing else', async (w) => {
+  test('deleteFound deletes dead jobs and their attempts, and nothing else', async (w) => {
     await w.bury(names('d', 5));
     const states = ['pending', 'processing', 'completed', 'failed', 'cancelled'] as const;
     for (const state of states) await w.bring(state, state);
     const keys = await keysOf(w, names('d', 5));
-    assert.deepEqual((await w.store.purgeDead(dead({ limit: 3 }))).keys, keys.slice(0, 3));
-    const rest = dead({ after: keys[2] ?? 0, limit: 3 });
-    assert.deepEqual((await w.store.purgeDead(rest)).keys, keys.slice(3));
+    assert.deepEqual(
+      (await stepOnDead(w.store, 'deleteFound', { limit: 3 })).acted,
+      keys.slice(0, 3),
+    );
+    const rest = { after: keys[2] ?? 0, limit: 3 };
+    assert.deepEqual((await stepOnDead(w.store, 'deleteFound', rest)).acted, keys.slice(3));
     for (const key of keys) assert.deepEqual(await w.store.attempts(key), []);
     for (const id of names('d', 5)) assert.equal(await w.store.find(id), null);
     for (const state of states) assert.equal(await w.state(state), state);
@@ -177,7 +182,7 @@ export function deadLetterQueue(test: ContractTest): void {
   test('a purged id may be used again, its key never is', async (w) => {
     await w.bury(names('d', 3));
     const keys = await keysOf(w, names('d', 3));
-    await w.store.purgeDead(dead());
+    await stepOnDead(w.store, 'deleteFound');
     const created = await w.add(...names('d', 3).map((id) => ({ id })));
     assert.ok(created.every(({ key }) => key > Math.max(...keys)));
     assert.ok((await w.job('d0')).last === null, 'a new job has no past');
@@ -190,8 +195,8 @@ export function deadLetterQueue(test: ContractTest): void {
     await hand.end(claimed, FAILURE);
     await w.store.retry(['j']);
     await hand.end(await hand.claimOne(), SUCCESS);
-    assert.deepEqual((await w.store.retryDead(dead())).keys, []);
-    assert.deepEqual((await w.store.purgeDead(dead())).keys, []);
+    assert.deepEqual((await stepOnDead(w.store, 'retryFound')).acted, []);
+    assert.deepEqual((await stepOnDead(w.store, 'deleteFound')).acted, []);
     assert.equal(await w.state('j'), 'completed');
   });
 }

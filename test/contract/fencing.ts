@@ -6,7 +6,7 @@ import type { Outcome } from '../../src/job.ts';
 import type { AttemptRef, Claimed } from '../../src/store/store.ts';
 import { MINUTE } from './env.ts';
 import { everything } from './invariants.ts';
-import { FAILURE, ids, INTERRUPTED, one, settled, SUCCESS } from './values.ts';
+import { FAILURE, ids, INTERRUPTED, one, settled, stepOnDead, SUCCESS } from './values.ts';
 import type { ContractTest, Hand, World } from './world.ts';
 
 const OUTCOMES: readonly Outcome[] = [
@@ -127,8 +127,7 @@ export function fencing(test: ContractTest): void {
   test('a re-used id revives no old token, key or number', async (w) => {
     const { hand, claimed: old } = await w.running('j', { maxRetries: 0 });
     await hand.end(old, FAILURE);
-    const everyone = { after: 0, upTo: 1e9, limit: 10, queue: null, before: null };
-    assert.deepEqual((await w.store.purgeDead(everyone)).keys, [old.key]);
+    assert.deepEqual((await stepOnDead(w.store, 'deleteFound')).acted, [old.key]);
 
     const created = one(await w.add({ id: 'j', queue: 'only-j' }));
     assert.ok(created.key > old.key, 'the key is a new one');

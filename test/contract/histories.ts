@@ -30,10 +30,15 @@ const ANSWERS = [
     (answer) => `cancel: ${answer}`,
   ),
   ...['retried', 'wrong_state', 'not_found'].map((answer) => `retry: ${answer}`),
-  ...['retryDead', 'purgeDead'].flatMap((verb) => [`${verb}: some`, `${verb}: none`]),
+  ...['edited', 'wrong_state', 'not_found'].map((answer) => `edit: ${answer}`),
+  ...['deleted', 'wrong_state', 'not_found'].map((answer) => `delete: ${answer}`),
+  ...['retryFound', 'deleteFound', 'cancelFound', 'editFound'].flatMap((verb) => [
+    `${verb}: some`,
+    `${verb}: none`,
+  ]),
   ...['as many as asked', 'fewer than asked', 'refused'].map((answer) => `claim: ${answer}`),
   ...['result', 'renew', 'reap'].flatMap((write) =>
-    ['owned', 'ended', 'overtaken', 'purged', 'forged'].map((why) => `${write}: ${why}`),
+    ['owned', 'ended', 'overtaken', 'deleted', 'forged'].map((why) => `${write}: ${why}`),
   ),
   ...['renewed', 'expired', 'crashed'].map((why) => `reap: ${why}`),
   'end worker: ended',

@@ -138,6 +138,29 @@ export function list(test: ContractTest): void {
     assert.deepEqual(ids(second.jobs), ['j2', 'j1', 'j0']);
   });
 
+  test('a place in the list outlives its job: changed, or deleted', async (w) => {
+    await w.add(...names('j', 6).map((id, i) => ({ id, priority: i % 2 })));
+    for (const sort of SORT_ORDERS) {
+      const all = await w.store.list(query({ sort }));
+      const last = all.jobs[2] ?? assert.fail();
+      const rest = (await w.store.list(query({ sort, cursor: last }))).jobs;
+      assert.deepEqual(ids(rest), ids(all.jobs).slice(3), sort);
+      await w.store.cancel([last.id]);
+      await w.store.delete([last.id]);
+      const after = (await w.store.list(query({ sort, cursor: last }))).jobs;
+      assert.deepEqual(ids(after), ids(rest), sort);
+      await w.add({ id: last.id, priority: last.priority });
+    }
+  });
+
+  test('a story is the job and its attempts', async (w) => {
+    const { hand, claimed } = await w.running('j');
+    await hand.end(claimed, FAILURE);
+    const job = await w.job('j');
+    assert.deepEqual(await w.store.story('j'), { job, history: await w.store.attempts(job.key) });
+    assert.equal(await w.store.story('nobody'), null);
+  });
+
   test('tags match exactly, whatever they are called', async (w) => {
     const tricky = [
       '__proto__',

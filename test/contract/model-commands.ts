@@ -46,7 +46,7 @@ const worker = fc.oneof({ weight: 6, arbitrary: fc.nat(2) }, fc.integer({ min: 3
 const attempt = fc.record({
   of: fc.constantFrom(
     ...Array<'running'>(5).fill('running'),
-    ...(['any', 'ended', 'overtaken', 'purged'] as const),
+    ...(['any', 'ended', 'overtaken', 'deleted'] as const),
   ),
   n: fc.nat(60),
   forged: fc.constantFrom(...Array<null>(20).fill(null), 'key', 'number', 'token'),
@@ -90,6 +90,19 @@ const newJob = fc.record({
 });
 export type DrawnNewJob = typeof newJob extends fc.Arbitrary<infer T> ? T : never;
 
+/** `runAt` counts from the moment of the command. */
+const changes = fc.record(
+  {
+    queue: fc.nat(QUEUES.length - 1),
+    priority: fc.integer({ min: -1, max: 1 }),
+    maxRetries: fc.nat(2),
+    timeout: fc.constantFrom(null, 1000),
+    runAt: fc.constantFrom(null, -1000, 0, 5000),
+  },
+  { requiredKeys: [] },
+);
+export type DrawnChanges = typeof changes extends fc.Arbitrary<infer T> ? T : never;
+
 const settings = Object.entries(SETTING_TEXTS).flatMap(([name, texts]) =>
   [null, ...Object.keys(texts)].map((value) => ({ name: name as ModelSetting, value })),
 );
@@ -125,18 +138,37 @@ export const COMMAND = fc.oneof(
   ),
   weighted(5, fc.record({ do: constant('cancel'), via, jobs: fc.array(job, { maxLength: 2 }) })),
   weighted(5, fc.record({ do: constant('retry'), via, jobs: fc.array(job, { maxLength: 2 }) })),
+  weighted(3, fc.record({ do: constant('delete'), via, jobs: fc.array(job, { maxLength: 2 }) })),
   weighted(
     5,
+    fc.record({ do: constant('edit'), via, jobs: fc.array(job, { maxLength: 2 }), changes }),
+  ),
+  // By filter: finds, and acts on what it has found.
+  weighted(
+    8,
     fc.record({
-      do: fc.constantFrom('retryDead', 'purgeDead'),
+      do: fc.constantFrom('retryFound', 'retryFound', 'deleteFound', 'cancelFound', 'editFound'),
       via,
       limit: fc.integer({ min: 1, max: 3 }),
+      states: fc.constantFrom<State[]>(
+        ['dead'],
+        ['dead'],
+        ['dead'],
+        ['pending', 'failed'],
+        ['completed', 'cancelled'],
+        ['processing'],
+        [],
+      ),
       queue: fc.option(fc.nat(QUEUES.length - 1), { freq: 2 }),
-      /** Only what died this long ago. */
+      /** Only what has not changed for this long. */
       age: fc.constantFrom(null, null, 0, 1000, 30_000),
-      /** Above and up to the key of one of the dead; null: all. */
+      /** Only what was stored in this time before now; null: whenever. */
+      since: fc.constantFrom(null, null, null, 1000, 70_000),
+      until: fc.constantFrom(null, null, null, 0, 4000),
+      /** Above and up to the key of one of them; null: all. */
       after: fc.option(fc.nat(9), { freq: 2 }),
       upTo: fc.option(fc.nat(9), { freq: 2 }),
+      changes,
     }),
   ),
   weighted(

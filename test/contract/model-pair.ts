@@ -3,15 +3,17 @@
 
 import assert from 'node:assert/strict';
 import type { NewJob } from '../../src/job.ts';
-import type {
-  AttemptRef,
-  Claimed,
-  DeadQuery,
-  Ended,
-  Reaping,
-  Recorded,
-  RunningAttempt,
-  Store,
+import {
+  type AttemptRef,
+  type Changes,
+  type Claimed,
+  type Ended,
+  type MatchQuery,
+  type Reaping,
+  type Recorded,
+  NO_FILTER,
+  type RunningAttempt,
+  type Store,
 } from '../../src/store/store.ts';
 import { Model, type ModelJob } from './model.ts';
 import { ModelCrew } from './model-crew.ts';
@@ -19,6 +21,7 @@ import {
   type Command,
   type Do,
   type DrawnAttempt,
+  type DrawnChanges,
   type DrawnJob,
   type DrawnNewJob,
   OUTCOMES,
@@ -89,9 +92,28 @@ export class Pair {
         assert.deepEqual(await this.#crew.store(command.via).retry(asked), right);
         return this.#answered('retry', ...right);
       }
-      case 'retryDead':
-      case 'purgeDead':
-        return await this.#dead(command);
+      case 'edit': {
+        const asked = command.jobs.map((job) => this.#id(job));
+        const changes = this.#changes(command.changes);
+        const right = asked.map((id) => this.#model.edit(id, changes, env.now()));
+        assert.deepEqual(await this.#crew.store(command.via).edit(asked, changes), right);
+        return this.#answered('edit', ...right);
+      }
+      case 'delete': {
+        const asked = command.jobs.map((job) => this.#id(job));
+        const keys = asked.map((id) => this.#model.job(id)?.key);
+        const right = asked.map((id) => this.#model.delete(id, env.now()));
+        assert.deepEqual(
+          await this.#crew.store(command.via).delete(asked),
+          right.map((answer, i) => (answer === 'deleted' ? { deleted: keys[i] } : answer)),
+        );
+        return this.#answered('delete', ...right);
+      }
+      case 'retryFound':
+      case 'deleteFound':
+      case 'cancelFound':
+      case 'editFound':
+        return await this.#byFilter(command);
       case 'renew':
         return await this.#renew(command);
       case 'look for the lost':
@@ -246,28 +268,63 @@ export class Pair {
     this.#attempts.push(claimed);
   }
 
-  async #dead(command: Do<'retryDead' | 'purgeDead'>): Promise<void> {
+  #changes({ queue, runAt, ...others }: DrawnChanges): Changes {
+    return {
+      ...others,
+      ...(queue !== undefined && { queue: QUEUES[queue] ?? '' }),
+      ...(runAt !== undefined && { runAt: runAt === null ? null : this.#w.env.now() + runAt }),
+    };
+  }
+
+  async #byFilter(
+    command: Do<'retryFound' | 'deleteFound' | 'cancelFound' | 'editFound'>,
+  ): Promise<void> {
     const now = this.#w.env.now();
-    const buried = this.#model.in('dead');
-    const keyOf = (n: number): number => buried[n % buried.length]?.key ?? 0;
-    const query: DeadQuery = {
+    const ago = (ms: number | null): number | null => (ms === null ? null : now - ms);
+    const there =
+      command.states.length === 0 ? this.#model.jobs : this.#model.in(...command.states);
+    const keyOf = (n: number): number => there[n % there.length]?.key ?? 0;
+    const filter: MatchQuery = {
+      ...NO_FILTER,
+      states: command.states,
+      queue: command.queue === null ? null : (QUEUES[command.queue] ?? ''),
+      since: ago(command.since),
+      until: ago(command.until),
+      unchangedSince: ago(command.age),
       after: command.after === null ? 0 : keyOf(command.after),
       upTo: command.upTo === null ? 1e9 : keyOf(command.upTo),
       limit: command.limit,
-      queue: command.queue === null ? null : (QUEUES[command.queue] ?? ''),
-      before: command.age === null ? null : now - command.age,
     };
-    const chosen = this.#model.dead(query);
-    for (const job of chosen) {
-      if (command.do === 'retryDead') this.#model.retry(job.id, now);
-      else this.#model.purge(job, now);
-    }
-    const { keys } = await this.#crew.store(command.via)[command.do](query);
+    const store = this.#crew.store(command.via);
+    const keys = await store.match(filter);
+    const matching = this.#model.match(filter);
     assert.deepEqual(
       keys,
-      chosen.map(({ key }) => key),
+      matching.map(({ key }) => key),
     );
-    this.#answered(command.do, chosen.length > 0 ? 'some' : 'none');
+    const found = { keys, filter };
+    const acted = (verb: (id: string) => string, answer: string): number[] =>
+      matching.filter(({ id }) => verb(id) === answer).map(({ key }) => key);
+    if (command.do === 'cancelFound') {
+      const answers = matching.map(({ id, key }) => ({ key, answer: this.#model.cancel(id, now) }));
+      const of = (wanted: string): number[] =>
+        answers.filter(({ answer }) => answer === wanted).map(({ key }) => key);
+      assert.deepEqual(await store.cancelFound(found), {
+        cancelled: of('cancelled'),
+        requested: of('cancel_requested'),
+      });
+    } else if (command.do === 'editFound') {
+      const changes = this.#changes(command.changes);
+      const right = acted((id) => this.#model.edit(id, changes, now), 'edited');
+      assert.deepEqual(await store.editFound(found, changes), right);
+    } else if (command.do === 'retryFound') {
+      const right = acted((id) => this.#model.retry(id, now), 'retried');
+      assert.deepEqual(await store.retryFound(found), right);
+    } else {
+      const right = acted((id) => this.#model.delete(id, now), 'deleted');
+      assert.deepEqual(await store.deleteFound(found), right);
+    }
+    this.#answered(command.do, matching.length > 0 ? 'some' : 'none');
   }
 
   async #renew({ worker: drawn, attempts: all, lease }: Do<'renew'>): Promise<void> {

@@ -8,8 +8,10 @@ import type { NewJob, Outcome, OutcomeKind, State, Verb } from '../../src/job.ts
 import type {
   AttemptRef,
   CancelAnswer,
-  DeadQuery,
+  Changes,
+  EditAnswer,
   Ended,
+  MatchQuery,
   Reaping,
   Recorded,
   RetryAnswer,
@@ -34,10 +36,10 @@ export interface ModelJob {
   readonly id: string;
   /** Given by the store. */
   key: number;
-  readonly queue: string;
-  readonly priority: number;
-  readonly maxRetries: number;
-  readonly timeout: number | null;
+  queue: string;
+  priority: number;
+  maxRetries: number;
+  timeout: number | null;
   readonly createdAt: number;
   updatedAt: number;
   state: State;
@@ -51,7 +53,7 @@ export interface ModelJob {
 }
 
 /** Why a run token does not own its job. */
-export type Staleness = 'purged' | 'forged' | 'ended' | 'overtaken';
+export type Staleness = 'deleted' | 'forged' | 'ended' | 'overtaken';
 
 const STALE: Recorded = { stale: true };
 const WAITING: readonly State[] = ['pending', 'failed'];
@@ -94,7 +96,7 @@ export class Model {
 
   staleness({ key, number, runToken }: AttemptRef): Staleness {
     const job = this.jobs.find((candidate) => candidate.key === key);
-    if (job === undefined) return 'purged';
+    if (job === undefined) return 'deleted';
     if (job.history[number - 1]?.runToken !== runToken) return 'forged';
     return job.state === 'processing' ? 'overtaken' : 'ended';
   }
@@ -232,16 +234,37 @@ export class Model {
     return 'retried';
   }
 
-  dead({ after, upTo, limit, queue, before }: DeadQuery): ModelJob[] {
-    return this.in('dead')
-      .filter(({ key }) => key > after && key <= upTo)
-      .filter((job) => queue === null || job.queue === queue)
-      .filter(({ updatedAt }) => before === null || updatedAt < before)
-      .slice(0, limit);
+  edit(id: string, changes: Changes, now: number): EditAnswer {
+    const job = this.#jobs.get(id);
+    if (job === undefined) return 'not_found';
+    if (!WAITING.includes(job.state)) return 'wrong_state';
+    this.#move(job, 'edit', job.state, now);
+    if (changes.queue !== undefined) job.queue = changes.queue;
+    if (changes.priority !== undefined) job.priority = changes.priority;
+    if (changes.maxRetries !== undefined) job.maxRetries = changes.maxRetries;
+    if (changes.timeout !== undefined) job.timeout = changes.timeout;
+    if (changes.runAt !== undefined) job.runAt = changes.runAt;
+    return 'edited';
   }
 
-  purge(job: ModelJob, now: number): void {
-    this.#move(job, 'purge', null, now);
+  delete(id: string, now: number): 'deleted' | 'wrong_state' | 'not_found' {
+    const job = this.#jobs.get(id);
+    if (job === undefined) return 'not_found';
+    if (job.state === 'processing') return 'wrong_state';
+    this.#move(job, 'delete', null, now);
+    return 'deleted';
+  }
+
+  match({ states, queue, since, until, unchangedSince, ...range }: MatchQuery): ModelJob[] {
+    return this.jobs
+      .filter(({ key }) => key > range.after && key <= range.upTo)
+      .filter(({ state }) => states.length === 0 || states.includes(state))
+      .filter((job) => queue === null || job.queue === queue)
+      .filter(({ createdAt }) => since === null || createdAt >= since)
+      .filter(({ createdAt }) => until === null || createdAt < until)
+      .filter(({ updatedAt }) => unchangedSince === null || updatedAt < unchangedSince)
+      .toSorted((x, y) => x.key - y.key)
+      .slice(0, range.limit);
   }
 }
 

@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline';
 import { systemEnv } from '../../src/env.ts';
 import { QueuectlError } from '../../src/errors.ts';
 import type { Ended, Store } from '../../src/store/store.ts';
+import { stepOnDead } from './values.ts';
 import type { Backend } from './backend.ts';
 import type { Answer, DeadLoop, Drained, Order } from './peers.ts';
 
@@ -98,10 +99,10 @@ async function retryAllDead(store: Store, upTo: number): Promise<DeadLoop> {
   const keys: number[] = [];
   let after = 0;
   for (;;) {
-    const step = await store.retryDead({ after, upTo, limit: 20, queue: null, before: null });
-    keys.push(...step.keys);
-    if (step.keys.length < 20) return { keys };
-    after = step.keys.at(-1) ?? upTo;
+    const { found, acted } = await stepOnDead(store, 'retryFound', { after, upTo, limit: 20 });
+    keys.push(...acted);
+    if (found.length < 20) return { keys };
+    after = found.at(-1) ?? upTo;
   }
 }
 

@@ -5,9 +5,9 @@ import assert from 'node:assert/strict';
 import { DatabaseSync } from 'node:sqlite';
 import { systemEnv } from '../../src/env.ts';
 import type { State } from '../../src/job.ts';
-import { SORT_ORDERS, type Store } from '../../src/store/store.ts';
+import { NO_FILTER, SORT_ORDERS, type Store } from '../../src/store/store.ts';
 import { intercepting, type Place, placeTest, plainJob } from './sqlite-place.ts';
-import { names, query } from './values.ts';
+import { names, query, stepOnDead } from './values.ts';
 
 interface Plan {
   readonly sql: string;
@@ -97,11 +97,16 @@ async function work(store: Store): Promise<void> {
     random: 0,
   }));
   await store.turn({ ...turn, worker: all, slots: 0, ended });
-  const step = { after: 0, upTo: 1e6, limit: 1 };
   await store.retry(['j1']);
-  await store.retryDead({ ...step, queue: null, before: null });
-  await store.retryDead({ ...step, queue: 'default', before: systemEnv.now() });
-  await store.purgeDead({ ...step, queue: null, before: null });
+  await stepOnDead(store, 'retryFound', { limit: 1 });
+  const unchangedSince = systemEnv.now();
+  await stepOnDead(store, 'retryFound', { queue: 'default', unchangedSince, limit: 1 });
+  await stepOnDead(store, 'deleteFound', { limit: 1 });
+  const found = { keys: [1, 2], filter: NO_FILTER };
+  await store.edit(['j1'], { queue: 'other', priority: 1 });
+  await store.editFound(found, { runAt: null });
+  await store.cancelFound(found);
+  await store.delete(['j1']);
   await store.find('j1');
   await store.attempts(1);
   await store.stats();
@@ -139,6 +144,7 @@ const LOOKS = new Set([
   'attend',
   'find',
   'list',
+  'match',
   'running',
   'settings',
   'stats',
@@ -215,16 +221,15 @@ placeTest('what runs is read from the partial index', async (place) => {
 
 placeTest('the dead of one queue are found without reading those of others', async (place) => {
   const plans = await plansOf(place, async (store) => {
-    const step = { after: 0, upTo: 1e6, limit: 1, before: null };
-    await store.purgeDead({ ...step, queue: 'default' });
-    await store.purgeDead({ ...step, queue: null });
+    await stepOnDead(store, 'deleteFound', { queue: 'default' });
+    await stepOnDead(store, 'deleteFound');
   });
-  const steps = planOf(plans, 'WHERE name = ?)\n       AND key > ?');
+  const steps = planOf(plans, 'WHERE name = :queue) AND key > :after');
   has(steps, 'INDEX job_by_queue (queue=? AND state=? AND rowid>? AND rowid<?)');
   assertNoScan(plans);
 });
 
-placeTest('counts and rates touch no job', async (place) => {
+placeTest('counts and rates touch no job but the one they name', async (place) => {
   await place.make([{ id: 'j' }, { id: 'later', delay: 1e6 }]);
   const plans = await plansOf(place, async (store) => {
     await store.stats();
@@ -232,6 +237,7 @@ placeTest('counts and rates touch no job', async (place) => {
   assert.ok(plans.length >= 4);
   assertNoScan(plans);
   for (const { sql, steps } of plans) {
+    if (sql === 'SELECT id FROM job WHERE key = ?') continue;
     assert.ok(!steps.some((step) => /\b(job|attempt)\b/.test(step)), sql);
   }
 });
@@ -295,4 +301,21 @@ placeTest('every sort of list has a plan', async (place) => {
     for (const sort of SORT_ORDERS) await store.list(query({ sort }));
   });
   assert.equal(plans.length, SORT_ORDERS.length);
+});
+
+placeTest('retention finds what is overdue without reading the rest', async (place) => {
+  await place.make([{ id: 'j' }]);
+  const plans = await plansOf(place, async (store) => {
+    const bounds = { endedBefore: 1, diedBefore: 1, jobs: 0, logBytes: 0 };
+    await store.cancel(['j']);
+    await store.overdue({ queue: 'default', ...bounds, spareFrom: 9e15, limit: 10 });
+  });
+  const ended = plans.filter(({ sql }) => /'completed', 'cancelled'\)[^]*ORDER BY/.test(sql));
+  assert.ok(ended.length > 0);
+  for (const { steps } of ended) has(steps, 'INDEX job_ended (queue=? AND updated_at<?)');
+  has(
+    planOf(plans, "state = 'dead' AND updated_at <"),
+    'INDEX job_dead (state=? AND updated_at<?)',
+  );
+  assertNoScan(plans);
 });

@@ -16,9 +16,11 @@ import { leases } from './leases.ts';
 import { list } from './list.ts';
 import { races } from './races.ts';
 import { results } from './results.ts';
+import { retention } from './retention.ts';
 import { settings } from './settings.ts';
 import { stats } from './stats.ts';
 import { stop } from './stop.ts';
+import { verbs } from './verbs.ts';
 import { workers } from './workers.ts';
 import { type ContractTest, subject, type WorldOptions } from './world.ts';
 
@@ -31,6 +33,8 @@ const SUBJECTS: readonly [string, (test: ContractTest) => void, WorldOptions?][]
   ['leases and reap', leases],
   ['cancel', cancel],
   ['dead letter queue', deadLetterQueue],
+  ['edit, delete and filters', verbs],
+  ['retention', retention],
   ['workers', workers],
   ['stop', stop],
   ['list', list],

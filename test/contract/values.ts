@@ -4,7 +4,13 @@ import assert from 'node:assert/strict';
 import { QueuectlError, type ErrorCode } from '../../src/errors.ts';
 import type { Outcome, State } from '../../src/job.ts';
 import type { ProcessIdentity } from '../../src/platform/identity.ts';
-import type { ListQuery, Recorded } from '../../src/store/store.ts';
+import {
+  type ListQuery,
+  type MatchQuery,
+  NO_FILTER,
+  type Recorded,
+  type Store,
+} from '../../src/store/store.ts';
 import { HOUR, MINUTE } from './env.ts';
 
 export const SUCCESS: Outcome = { kind: 'exited', code: 0 };
@@ -59,16 +65,28 @@ export function settled(recorded: Recorded): { state: State; runAt: number | nul
 
 /** A filter that lets everything through. */
 export function query(parts: Partial<ListQuery> = {}): ListQuery {
-  return {
-    states: [],
-    queue: null,
-    tags: [],
-    search: null,
-    sort: 'newest',
+  return { ...NO_FILTER, sort: 'newest', limit: 1000, cursor: null, ...parts };
+}
+
+/** Which of the dead, and how many of them, a step is about. */
+type DeadQuery = Partial<MatchQuery>;
+
+/** One step of a verb on the dead: finds them, then acts on them. */
+export async function stepOnDead(
+  store: Store,
+  verb: 'retryFound' | 'deleteFound',
+  parts: DeadQuery = {},
+): Promise<{ found: number[]; acted: number[] }> {
+  const filter: MatchQuery = {
+    ...NO_FILTER,
+    states: ['dead'],
+    after: 0,
+    upTo: Number.MAX_SAFE_INTEGER,
     limit: 1000,
-    cursor: null,
     ...parts,
   };
+  const found = await store.match(filter);
+  return { found, acted: await store[verb]({ keys: found, filter }) };
 }
 
 /** For assert.rejects: one of ours, with this code and, where given, naming this. */

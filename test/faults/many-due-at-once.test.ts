@@ -1,6 +1,7 @@
 // Fault 47: 100,000 jobs become due at the same moment. Every queue makes progress, the oldest
 // first, and nobody else waits long for the write lock: what is due is moved in bounded batches.
 
+import { NO_FILTER } from '../../src/store/store.ts';
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -63,10 +64,8 @@ test('100,000 jobs due at once', { timeout: 120_000 }, async (t) => {
 
   for (const name of QUEUES) {
     const { jobs: oldest } = await stored.list({
-      states: [],
+      ...NO_FILTER,
       queue: name,
-      tags: [],
-      search: null,
       sort: 'oldest',
       limit: EACH,
       cursor: null,

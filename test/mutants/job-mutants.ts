@@ -6,7 +6,9 @@ const CLAIM = 'src/store/sqlite/claim.ts';
 const SETTLE = 'src/store/sqlite/settle.ts';
 const WORKERS = 'src/store/sqlite/workers.ts';
 const CONNECTION = 'src/store/sqlite/connection.ts';
-const DEAD = 'src/store/sqlite/dead.ts';
+const RETRY = 'src/store/sqlite/retry.ts';
+const DELETE = 'src/store/sqlite/delete.ts';
+const FILTER = 'src/store/sqlite/filter.ts';
 const JOB = 'src/job.ts';
 
 const TRIES = 'commands that fail come back after their backoff, and some die';
@@ -174,8 +176,8 @@ export const JOB_MUTANTS: readonly Mutant[] = [
   {
     name: 'only the dead are retried',
     edits: [
-      edit(DEAD, "if (job.state !== 'dead') return 'wrong_state';", ''),
-      edit(DEAD, "WHERE key = ? AND state = 'dead'`,\n    now,", 'WHERE key = ?`,\n    now,'),
+      edit(RETRY, "if (job.state !== 'dead') return 'wrong_state';", ''),
+      edit(RETRY, "WHERE key = ? AND state = 'dead'`,\n    now,", 'WHERE key = ?`,\n    now,'),
     ],
     caughtBy: simulated('6 no start after the end'),
   },
@@ -198,9 +200,17 @@ export const JOB_MUTANTS: readonly Mutant[] = [
     caughtBy: contract('a taken id is refused by name, and nothing of that call is stored'),
   },
   {
-    name: 'only the dead are purged',
-    edits: [edit(DEAD, "WHERE state = 'dead'\n       ${inQueue}", 'WHERE 1\n       ${inQueue}')],
-    caughtBy: contract('purgeDead deletes dead jobs and their attempts, and nothing else'),
+    name: 'what runs is never deleted',
+    edits: [
+      edit(DELETE, "if (job.state === 'processing') return 'wrong_state';", ''),
+      edit(DELETE, "WHERE key = ? AND state <> 'processing'", 'WHERE key = ?'),
+    ],
+    caughtBy: contract('delete takes the job and its attempts; what runs is refused'),
+  },
+  {
+    name: 'what a filter has found is looked at again',
+    edits: [edit(FILTER, "'+state IN (SELECT value FROM json_each(:states))',", "':states <> 1',")],
+    caughtBy: contract('what does not match any more by then is left alone'),
   },
   {
     name: 'a stop request only gets stricter',

@@ -28,6 +28,7 @@ export function fakeContext(options: FakeOptions = {}): FakeContext {
   const output = (name: 'out' | 'err'): Output => ({
     isTerminal: terminal !== null,
     columns: terminal,
+    rows: null,
     write(data) {
       if (name === 'out' && stdoutError !== undefined) throw stdoutError;
       said[name] += typeof data === 'string' ? data : new TextDecoder().decode(data);

@@ -18,7 +18,13 @@ function ioOf(options: FakeOptions, quiet = false): { io: Io; context: FakeConte
   const context = fakeContext(options);
   const globals = { db: undefined, json: false, quiet, 'no-color': true };
   return {
-    io: new Io(context, { ...globals, debug: false, help: false, version: false }),
+    io: new Io(context, {
+      ...globals,
+      debug: false,
+      help: false,
+      version: false,
+      'allow-network-fs': false,
+    }),
     context,
   };
 }
@@ -106,7 +112,7 @@ test('a stream that fails over a line waits for no other', async (t) => {
     // Whoever asks again would wait until somebody writes, and so would its process.
     return reads === 1 ? Promise.resolve(lines) : Promise.withResolvers<never>().promise;
   };
-  const flags = { 'if-absent': false, 'skip-invalid': false, stream: true };
+  const flags = { 'if-absent': false, 'skip-invalid': false, wait: false, stream: true };
   await assert.rejects(enqueueMany('-', flags, io), /^QueuectlError: line 2: malformed JSON/);
   assert.equal(reads, 1);
   assert.match(context.said.out, /^Enqueued a /);

@@ -11,7 +11,7 @@ test('a job: the seven fields of the seed first, then the others, none missing',
     Object.keys(jobJson(JOB)).join(),
     'id,command,state,attempts,max_retries,created_at,updated_at,queue,priority,run_at,' +
       'started_at,finished_at,timeout,exit_code,error,worker,tags,cwd,after,args,env,env_from,' +
-      'stdin,cancel_requested,outcome,signal',
+      'stdin,stdin_text,cancel_requested,outcome,signal',
   );
   assert.deepEqual(jobJson(JOB), {
     id: 'a',
@@ -36,6 +36,7 @@ test('a job: the seven fields of the seed first, then the others, none missing',
     env: {},
     env_from: [],
     stdin: null,
+    stdin_text: null,
     after: [],
     cancel_requested: false,
     outcome: 'exited',

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Io } from '../../src/cli/io.ts';
-import { createSink, JsonLog, type LogSink } from '../../src/cli/log-sink.ts';
+import { createSink, JsonLog, type LogSink, Several } from '../../src/cli/log-sink.ts';
 import { lastLines } from '../../src/cli/log-tail.ts';
 import type { LogChunk } from '../../src/worker/log-reader.ts';
 import { type FakeContext, fakeContext } from './cli-context.ts';
@@ -17,6 +17,7 @@ const GLOBALS = {
   debug: false,
   help: false,
   version: false,
+  'allow-network-fs': false,
 };
 
 interface SinkChange {
@@ -38,7 +39,7 @@ function sinkOf(change: SinkChange = {}): {
     id: 'a',
     io,
     raw: change.raw ?? false,
-    prefix: change.prefix ?? null,
+    several: change.prefix === undefined ? null : new Several(['a', 'b'.repeat(change.prefix)], io),
     json,
   });
   return { sink, context, json };
@@ -113,6 +114,7 @@ const NEXT = {
   offset: 0,
   stream: 'stdout',
   left: 0,
+  time: 0,
   refused: false,
 } as const;
 
@@ -121,7 +123,7 @@ function tail(parts: readonly (string | null)[], lines: number): string {
   const chunks = parts.map((part): LogChunk =>
     part === null
       ? { kind: 'cut', bytes: 1, next: NEXT }
-      : { kind: 'output', stream: 'stdout', bytes: utf8(part), next: NEXT },
+      : { kind: 'output', stream: 'stdout', time: 0, bytes: utf8(part), next: NEXT },
   );
   return lastLines(chunks, lines)
     .map((chunk) => (chunk.kind === 'output' ? new TextDecoder().decode(chunk.bytes) : '<cut>'))
@@ -161,10 +163,46 @@ test('a long log takes no more memory than its last lines', () => {
   let made = 0;
   function* chunks(): Generator<LogChunk> {
     for (; made < 100_000; made++) {
-      yield { kind: 'output', stream: 'stdout', bytes: utf8(`line ${made}\n`), next: NEXT };
+      yield {
+        kind: 'output',
+        stream: 'stdout',
+        time: 0,
+        bytes: utf8(`line ${made}\n`),
+        next: NEXT,
+      };
     }
   }
   const kept = lastLines(chunks(), 3);
   assert.equal(kept.length, 3);
   assert.equal(made, 100_000);
 });
+
+for (const terminal of [80, null]) {
+  const where = terminal === null ? 'in a pipe' : 'on a terminal';
+  test(`several jobs ${where}: a long line is cut by others only, a character never`, () => {
+    const context = fakeContext(terminal === null ? {} : { terminal });
+    const io = new Io(context, { ...GLOBALS, 'no-color': true });
+    const several = new Several(['a', 'bb'], io);
+    const [a, b] = ['a', 'bb'].map((id) => createSink({ id, io, raw: false, several, json: null }));
+    assert.ok(a !== undefined && b !== undefined);
+    const long = 'x'.repeat(100_000);
+    const emoji = utf8('😀');
+    // Nobody writes in between: one line, although it is shown in pieces.
+    a.output('stdout', utf8(long), 1);
+    a.output('stdout', utf8(`${long}\n`), 1);
+    assert.equal(context.said.out, `a  | ${long}${long}\n`);
+    context.said.out = '';
+    for (let cut = 1; cut < 4; cut++) {
+      a.output('stdout', Buffer.concat([utf8(long), emoji.subarray(0, cut)]), 1);
+      b.output('stdout', utf8('other\n'), 1);
+      a.output('stderr', utf8('own\n'), 1);
+      a.output('stdout', Buffer.concat([emoji.subarray(cut), utf8('\n')]), 1);
+      assert.equal(context.said.out, `a  | ${long}\nbb | other\na  | own\na  | 😀\n`);
+      context.said.out = '';
+    }
+    // One that never ends is over with its line.
+    a.output('stdout', Buffer.concat([emoji.subarray(0, 3), utf8('\nnext')]), 1);
+    a.end();
+    assert.equal(context.said.out, 'a  | \ufffd\na  | next\n');
+  });
+}

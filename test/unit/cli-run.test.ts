@@ -74,7 +74,7 @@ test('every command has help with usage and examples that begin with its name', 
 });
 
 test('the families of commands have help and want a second word', async () => {
-  assert.deepEqual([...FAMILIES].toSorted(), ['config', 'dlq', 'worker']);
+  assert.deepEqual([...FAMILIES].toSorted(), ['config', 'dlq', 'service', 'worker']);
   for (const family of FAMILIES) {
     assert.equal((await cli([family, '--help'])).code, 0);
     assert.equal((await cli(['help', family])).code, 0);

@@ -60,7 +60,7 @@ test('what a dead worker was just starting is ended with what it ran', bounded, 
   openRoster(roster, 'w1', WORKER);
   const starting = await carrier(t, WORKER);
   const running = await carrier(t, markerOf(DATABASE, 7));
-  const leftovers = createLeftovers({ env: systemEnv, databaseId: DATABASE, roster });
+  const leftovers = createLeftovers({ env: systemEnv, databaseId: DATABASE, roster, log() {} });
   assert.equal(await leftovers.end([7], 'w1', true), true);
   assert.deepEqual(await starting.ended, [null, 'SIGKILL']);
   assert.deepEqual(await running.ended, [null, 'SIGKILL']);
@@ -76,7 +76,7 @@ test('a worker that lives is not ended with an attempt that it lost', linuxOnly,
   void worker.ended.then(() => {
     ended = true;
   });
-  const leftovers = createLeftovers({ env: systemEnv, databaseId: DATABASE, roster });
+  const leftovers = createLeftovers({ env: systemEnv, databaseId: DATABASE, roster, log() {} });
   assert.equal(await leftovers.end([7], 'w1', false), true);
   await running.ended;
   assert.equal(ended, false);

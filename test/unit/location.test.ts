@@ -29,6 +29,7 @@ test('all that a home holds', () => {
     wakeFile: '/home/me/.queuectl/wake',
     roster: '/home/me/.queuectl/run',
     jobEnvironment: { QUEUECTL_HOME: '/home/me/.queuectl' },
+    allowNetworkFs: false,
   });
 });
 

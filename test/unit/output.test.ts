@@ -323,3 +323,24 @@ test(
     assert.equal(all.length + cut, 200_000_009);
   },
 );
+
+test('each piece knows when it came, to a tenth of a second, across files', (t) => {
+  const logs = createLogStore(tempDirectory(t));
+  const writer = logs.writer(1, 1, 4 * KIB);
+  const begin = Date.UTC(2026, 10, 25);
+  const times = [0, 50, 100, 130, 5000, 4000, 4050];
+  for (const ms of times) writer.write('stdout', Buffer.from(`${ms}\n`.padEnd(40)), begin + ms);
+  for (let i = 0; i < 200; i += 1) {
+    writer.write('stderr', Buffer.from('x'.repeat(100)), begin + 10_000 + i * 60);
+  }
+  writer.end();
+  const seen = [...logs.read(1, 1)].flatMap((chunk) =>
+    chunk.kind === 'output' ? [chunk.time - begin] : [],
+  );
+  assert.deepEqual(seen.slice(0, times.length), [0, 0, 100, 100, 5000, 4000, 4000]);
+  assert.ok(
+    seen.every((ms) => ms >= 0),
+    'also where a later file begins',
+  );
+  assert.ok((seen.at(-1) ?? 0) > 10_000 + 199 * 60 - 100);
+});

@@ -26,11 +26,11 @@ test('every state is explained in the docs, in the order of the code', () => {
   assert.deepEqual(told, [...STATES]);
 });
 
-test('nothing leaves a terminal state but dead, and that only when asked', () => {
+test('nothing leaves a terminal state but dead, when asked; others are only deleted', () => {
   const leaving = TRANSITIONS.filter(({ from }) => from !== null && isTerminal(from));
   assert.deepEqual(
     leaving.map(({ verb, from }) => `${verb} ${from}`),
-    ['retry dead', 'purge dead'],
+    ['retry dead', 'delete completed', 'delete dead', 'delete cancelled'],
   );
   assert.deepEqual([...TERMINAL_STATES], ['completed', 'dead', 'cancelled']);
 });

@@ -2,13 +2,12 @@
 // worker.
 
 import { EXIT_CODE_OF } from '../../errors.ts';
-import type { State } from '../../job.ts';
 import type { Queue } from '../../queue.ts';
-import type { CancelAnswer } from '../../store/store.ts';
+import type { CancelAnswer, Filter } from '../../store/store.ts';
 import { type Call, defineCommand, type Flags } from '../command.ts';
 import type { Io } from '../io.ts';
 import { withQueue } from '../open.ts';
-import { actOnMatching, type Filter, FILTER_FLAGS, filterOf } from '../selection.ts';
+import { actOnMatching, NO_MATCH, SELECTION_FLAGS, selectionOf, type Verb } from '../selection.ts';
 import { count, visible } from '../text.ts';
 
 const EXIT_CODES: Readonly<Record<CancelAnswer, number>> = {
@@ -18,21 +17,25 @@ const EXIT_CODES: Readonly<Record<CancelAnswer, number>> = {
   not_found: EXIT_CODE_OF.not_found,
 };
 
-const CANCELLABLE = ['blocked', 'pending', 'failed', 'processing'] as const satisfies State[];
+const VERB = {
+  name: 'cancel',
+  doing: 'Cancelling',
+  states: ['blocked', 'pending', 'failed', 'processing'],
+} as const satisfies Verb;
 
 const FLAGS = {
   state: {
     type: 'list',
     value: 'S',
-    choices: CANCELLABLE,
-    help: `instead of ids: jobs in this state: ${CANCELLABLE.join(', ')}`,
+    choices: VERB.states,
+    help: `only jobs in this state: ${VERB.states.join(', ')}`,
   },
-  ...FILTER_FLAGS,
+  ...SELECTION_FLAGS,
 } as const satisfies Flags;
 
 export const command = defineCommand({
   summary: 'cancel jobs',
-  usage: ['cancel ID…', 'cancel [--state S] [--queue Q] [--tag K=V] [--dry-run] [--yes]'],
+  usage: ['cancel ID…', 'cancel [filters] [--dry-run] [--yes]'],
   about: [
     'A job that waits never starts. One that runs gets TERM, then KILL; queuectl wait ID\n' +
       'returns when it has ended. A finished job is a conflict (exit 4), an unknown one exit 3.\n' +
@@ -47,8 +50,7 @@ export const command = defineCommand({
   ],
   async run(call) {
     const { flags, operands, io } = call;
-    const asked = flags.state as readonly State[];
-    const filter = filterOf('cancel', operands, flags, asked, CANCELLABLE);
+    const filter = selectionOf(VERB, operands, flags, io);
     return await withQueue(io, async ({ queue }) =>
       filter === null
         ? await cancelIds(operands, queue, io)
@@ -79,21 +81,25 @@ async function cancelMatching(
   queue: Queue,
   { flags, io }: Call<typeof FLAGS>,
 ): Promise<number> {
-  const counts = { cancelled: 0, cancel_requested: 0 };
-  const acted = await actOnMatching(queue, filter, { verb: 'cancel', flags, io }, async (ids) => {
-    for (const answer of await queue.cancel(ids)) {
-      // One that finished meanwhile was not there to be cancelled: no failure.
-      if (answer === 'cancelled' || answer === 'cancel_requested') counts[answer]++;
-    }
-  });
-  // A rehearsal has answered; a no is answered with zeros where JSON is asked for.
-  if (!acted && !(io.json && !flags['dry-run'])) return 0;
-  const { cancelled, cancel_requested: requested } = counts;
-  if (io.json) {
-    io.printJson(counts);
-  } else if (!io.quiet) {
-    const running = requested > 0 ? `, ${count(requested, 'running one')} being ended` : '';
-    io.print(`Cancelled ${count(cancelled, 'job')}${running}`);
-  }
-  return 0;
+  return await actOnMatching(
+    queue,
+    filter,
+    { verb: VERB, flags, io },
+    {
+      nothing: { cancelled: 0, requested: 0 },
+      act: (options) => queue.cancelAll(filter, options),
+      tell: ({ cancelled, requested }) => {
+        if (io.json) io.printJson({ cancelled, cancel_requested: requested });
+        else if (!io.quiet) io.print(sumText(cancelled, requested));
+      },
+    },
+  );
+}
+
+function sumText(cancelled: number, requested: number): string {
+  if (cancelled + requested === 0) return NO_MATCH;
+  const running = `${count(requested, 'running one')} being ended`;
+  if (cancelled === 0)
+    return `Cancelling ${count(requested, 'running job')}: their workers end them`;
+  return `Cancelled ${count(cancelled, 'job')}${requested > 0 ? `, ${running}` : ''}`;
 }

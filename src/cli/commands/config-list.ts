@@ -1,12 +1,15 @@
 // queuectl config list: every setting with its value, and whether somebody set it.
 
-import { SETTING_NAMES, SETTINGS, type SettingName } from '../../config.ts';
+import { queuesWith, SETTING_NAMES, SETTINGS, type SettingName, storedName } from '../../config.ts';
 import { defineCommand, NO_OPERANDS } from '../command.ts';
 import { withQueue } from '../open.ts';
+import { labelOf } from '../queue-setting.ts';
 import { Table } from '../table.ts';
 
 interface Row {
   readonly name: SettingName;
+  /** Null: for all queues. */
+  readonly queue: string | null;
   readonly value: string;
   readonly isSet: boolean;
 }
@@ -19,7 +22,10 @@ export const command = defineCommand({
   examples: [['queuectl config list', 'every setting and what it does']],
   async run({ io }) {
     const stored = await withQueue(io, async ({ queue }) => await queue.store.settings());
-    const rows = SETTING_NAMES.map((name) => settingRow(name, stored));
+    const rows = SETTING_NAMES.flatMap((name) => [
+      settingRow(name, null, stored),
+      ...queuesWith(name, stored).map((queue) => settingRow(name, queue, stored)),
+    ]);
     if (io.json) {
       io.printJson(rows.map(rowJson));
       return 0;
@@ -27,7 +33,7 @@ export const command = defineCommand({
     const { style } = io;
     const table = new Table<Row>(
       [
-        { title: 'SETTING', text: ({ name }) => name },
+        { title: 'SETTING', text: ({ name, queue }) => labelOf(name, queue) },
         {
           title: 'VALUE',
           text: ({ value }) => value,
@@ -44,17 +50,23 @@ export const command = defineCommand({
   },
 });
 
-function settingRow(name: SettingName, stored: ReadonlyMap<string, string>): Row {
-  const text = stored.get(name);
+function settingRow(
+  name: SettingName,
+  queue: string | null,
+  stored: ReadonlyMap<string, string>,
+): Row {
+  const text = stored.get(storedName(name, queue));
   // What another version stored and this one cannot read counts as not set.
   const value = text === undefined ? undefined : SETTINGS[name].normalize(text);
-  return { name, value: value ?? SETTINGS[name].fallbackText, isSet: value !== undefined };
+  const isSet = value !== undefined;
+  return { name, queue, value: value ?? SETTINGS[name].fallbackText, isSet };
 }
 
-function rowJson({ name, value, isSet }: Row): Record<string, unknown> {
+function rowJson({ name, queue, value, isSet }: Row): Record<string, unknown> {
   const { toJson, fallbackText, help } = SETTINGS[name];
   return {
     name,
+    queue,
     value: toJson(value) ?? null,
     default: toJson(fallbackText) ?? null,
     is_set: isSet,

@@ -1,18 +1,16 @@
 // queuectl dlq list: dead jobs, the latest death first, each with its last error.
 
 import { defineCommand, NO_OPERANDS } from '../command.ts';
+import { FILTER_FLAGS, filterOf } from '../filter.ts';
 import { deadColumns } from '../job-table.ts';
 import { LIMIT_FLAGS, limitOf, printJobs } from '../listing.ts';
 import { withQueue } from '../open.ts';
-import { splitTags } from '../tags.ts';
 
 export const command = defineCommand({
   summary: 'show jobs that failed for good, each with its last error',
   usage: ['dlq list [flags]'],
   flags: {
-    queue: { type: 'text', value: 'Q', help: 'only jobs of this queue' },
-    tag: { type: 'list', value: 'K=V', help: 'only jobs with this label' },
-    search: { type: 'text', value: 'TEXT', help: 'only jobs with this text in id or command' },
+    ...FILTER_FLAGS,
     ...LIMIT_FLAGS,
   },
   operands: NO_OPERANDS,
@@ -23,10 +21,7 @@ export const command = defineCommand({
   async run({ flags, io }) {
     await withQueue(io, async ({ queue }) => {
       const query = {
-        states: ['dead'] as const,
-        queue: flags.queue ?? null,
-        tags: splitTags(flags.tag),
-        search: flags.search ?? null,
+        ...filterOf(flags, ['dead'], io),
         sort: 'updated' as const,
         limit: limitOf(flags.limit),
         cursor: flags.cursor ?? null,

@@ -2,15 +2,17 @@
 
 import { defineCommand, NO_OPERANDS } from '../command.ts';
 import { ask, mustBeAsked } from '../ask.ts';
-import { DEAD_FLAGS, type DeadFilter, deadFilter } from '../dead.ts';
+import { logRemover } from '../logs.ts';
+import { DEAD_FLAGS, deadFilter } from '../dead.ts';
 import { type Opened, withQueue } from '../open.ts';
-import { Progress } from '../progress.ts';
+import { type Bulk, inBatches } from '../in-batches.ts';
 import { count, visible } from '../text.ts';
 import type { Io } from '../io.ts';
+import type { Filter } from '../../store/store.ts';
 
 export const command = defineCommand({
   summary: 'delete dead jobs and their logs',
-  usage: ['dlq purge [--queue Q] [--older-than DURATION] [--yes]'],
+  usage: ['dlq purge [filters] [--older-than DURATION] [--yes]'],
   flags: {
     ...DEAD_FLAGS,
     yes: { type: 'boolean', help: 'do not ask' },
@@ -26,38 +28,37 @@ export const command = defineCommand({
     return await withQueue(io, async (opened) => {
       const agreed = flags.yes || (await ask(io, await question(opened, filter)));
       if (!agreed) io.note('Nothing was deleted.');
-      const purged = agreed ? await purge(opened, filter, io) : 0;
-      if (io.json) {
-        io.printJson({ purged });
-      } else if (agreed && !io.quiet) {
-        io.print(purged === 0 ? 'No dead job matches.' : `Deleted ${count(purged, 'dead job')}`);
-      }
+      if (agreed) await purge(opened, filter, io);
+      else if (io.json) io.printJson({ purged: 0 });
       return 0;
     });
   },
 });
 
-async function purge({ queue, location }: Opened, filter: DeadFilter, io: Io): Promise<number> {
-  const { createLogStore } = await import('../../worker/output.ts');
-  const logs = createLogStore(location.jobLogs);
-  const progress = new Progress(io);
-  let done = 0;
-  const purged = await queue.purgeAllDead(filter, (keys) => {
-    done += keys.length;
-    progress.update('Deleting', done, null, 'jobs');
-    logs.remove(keys);
-  });
-  progress.clear();
-  return purged;
+async function purge({ queue, location }: Opened, filter: Filter, io: Io): Promise<void> {
+  const removeLogs = await logRemover(location);
+  const bulk: Bulk<number> = {
+    doing: 'Deleting',
+    total: null,
+    act: ({ onBatch, signal }) =>
+      queue.deleteAll(filter, {
+        onBatch: async (keys) => {
+          removeLogs(keys);
+          await onBatch(keys);
+        },
+        ...(signal && { signal }),
+      }),
+    tell: (purged) => {
+      if (io.json) io.printJson({ purged });
+      else if (!io.quiet) {
+        io.print(purged === 0 ? 'No dead job matches.' : `Deleted ${count(purged, 'dead job')}`);
+      }
+    },
+  };
+  await inBatches(bulk, io);
 }
 
-async function question({ queue }: Opened, filter: DeadFilter): Promise<string> {
+async function question({ queue }: Opened, filter: Filter): Promise<string> {
   const where = filter.queue === null ? '' : ` of the queue ${visible(filter.queue)}`;
-  if (filter.before !== null)
-    return `Delete the dead jobs${where} that are so old, with their logs?`;
-  const { counts } = await queue.stats();
-  const n = counts
-    .filter((row) => row.state === 'dead' && (filter.queue ?? row.queue) === row.queue)
-    .reduce((sum, row) => sum + row.n, 0);
-  return `Delete ${count(n, 'dead job')}${where} and their logs?`;
+  return `Delete ${count(await queue.count(filter), 'dead job')}${where} and their logs?`;
 }

@@ -9,17 +9,18 @@ export const command = defineCommand({
   summary: 'show one dead job with all its attempts',
   usage: ['dlq show ID'],
   flags: {},
-  operands: { min: 1, max: 1, name: 'ID' },
+  operands: { min: 1, max: 1, name: 'ID', jobs: ['dead'] },
   examples: [['queuectl dlq show nightly', 'why it failed, each time']],
   run: async ({ operands, io }) =>
-    await withQueue(io, async ({ queue }) => {
-      const job = await queue.get(operands[0] ?? '');
+    await withQueue(io, async (opened) => {
+      const story = await opened.queue.story(operands[0] ?? '');
+      const { job } = story;
       if (job.state !== 'dead') {
         throw new QueuectlError('wrong_state', `job ${job.id} is ${job.state}, not dead`, {
           hint: `queuectl show ${job.id}`,
         });
       }
-      await showJob(job, queue, io);
+      await showJob(story, opened, io);
       return 0;
     }),
 });

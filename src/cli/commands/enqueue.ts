@@ -22,6 +22,7 @@ import type { Io } from '../io.ts';
 const FLAGS = {
   ...JOB_FLAGS,
   file: { type: 'text', value: 'FILE', help: 'one JSON job a line; - reads stdin' },
+  wait: { type: 'boolean', help: 'return when it is finished, with its exit code' },
   'if-absent': { type: 'boolean', help: 'if the id is taken, keep the job that has it' },
   'skip-invalid': { type: 'boolean', help: 'with --file: report bad lines and leave them out' },
   stream: {
@@ -44,7 +45,7 @@ export const command = defineCommand({
       'this PATH. Arguments after -- reach the program one by one, no shell reads them again;\n' +
       '--shell and the JSON field "command" run through /bin/sh.',
     'Fields of a JSON job: id, command or args, queue, priority, max_retries, delay, run_at,\n' +
-      'timeout, tags, env, env_from, cwd, stdin. A file is stored as a whole or not at all.',
+      'timeout, tags, env, env_from, cwd, stdin, stdin_text. A file is stored as a whole or not at all.',
   ],
   flags: FLAGS,
   operands: { min: 0, max: null, name: 'job' },
@@ -55,7 +56,8 @@ export const command = defineCommand({
     ['queuectl enqueue \'{"id": "nightly", "command": "make report"}\'', 'a job as JSON'],
     ['queuectl enqueue --delay 10m --max-retries 5 -- ./sync.sh', 'later, with more retries'],
     ['queuectl enqueue --env AWS_SECRET -- ./upload.sh', "a secret: the worker's, never stored"],
-    ['id=$(queuectl enqueue --quiet -- make) && queuectl wait $id', 'wait for it in a script'],
+    ["git diff | queuectl enqueue --stdin - -- mail -s 'the diff' ada", 'what it reads from stdin'],
+    ['queuectl enqueue --wait -- make && echo fine', 'wait for it in a script'],
     [
       "find . -name '*.wav' | jq -cR '{args: [\"flac\", .]}' | queuectl enqueue -",
       'one job a file',
@@ -66,13 +68,16 @@ export const command = defineCommand({
     const source = sourceOf(call);
     if (source === null) {
       refuseBulkFlags(call.flags);
-      return await enqueueOne(jobOf(call), call.flags['if-absent'], call.io);
+      return await enqueueOne(await jobOf(call), call.flags, call.io);
     }
     const given = givenJobFlags(call.flags);
     if (given.length > 0 || call.rest !== null) {
       throw new QueuectlError('usage', `${given[0] ?? '--'} does not go with a file of jobs`, {
         hint: 'each line says it for its own job',
       });
+    }
+    if (call.flags.stream && call.flags.wait) {
+      throw usage('--stream has no end to --wait for', 'enqueue');
     }
     const { enqueueMany } = await import('../bulk.ts');
     return await enqueueMany(source, call.flags, call.io);
@@ -107,7 +112,7 @@ function refuseBulkFlags(flags: EnqueueCall['flags']): void {
   }
 }
 
-function jobOf({ flags, operands, rest, io }: EnqueueCall): NewJob {
+async function jobOf({ flags, operands, rest, io }: EnqueueCall): Promise<NewJob> {
   const [json] = operands;
   if (json !== undefined) {
     const [given] = givenJobFlags(flags);
@@ -116,25 +121,22 @@ function jobOf({ flags, operands, rest, io }: EnqueueCall): NewJob {
       hint: 'say it in the JSON',
     });
   }
-  if (rest !== null && flags.shell !== undefined) {
-    throw usage('--shell and -- exclude each other', 'enqueue');
-  }
-  if (rest === null && flags.shell === undefined) {
-    throw usage('enqueue needs a command: enqueue -- COMMAND', 'enqueue');
-  }
-  if (rest?.length === 0) throw usage('the command is missing after --', 'enqueue');
-  return jobFromFlags(flags, rest, io);
+  return await jobFromFlags('enqueue', flags, rest, io);
 }
 
-async function enqueueOne(job: NewJob, ifAbsent: boolean, io: Io): Promise<number> {
+async function enqueueOne(job: NewJob, flags: EnqueueCall['flags'], io: Io): Promise<number> {
   return await withQueue(io, async ({ queue }) => {
-    const [stored] = await queue.enqueue([job], { ifAbsent });
+    const [stored] = await queue.enqueue([job], { ifAbsent: flags['if-absent'] });
     if (stored === undefined) throw new QueuectlError('internal', 'the store did not answer');
     const { id, state, created } = stored;
-    if (io.json) io.printJson(jobJson(await queue.get(id)));
+    if (io.json && !flags.wait) io.printJson(jobJson(await queue.get(id)));
     else if (io.quiet) io.print(id);
-    else io.print(created ? `Enqueued ${id} (${state})` : `${id} is there already (${state})`);
+    else if (!io.json) {
+      io.print(created ? `Enqueued ${id} (${state})` : `${id} is there already (${state})`);
+    }
     if (state === 'pending') await hintUnserved(queue, [job.queue], io);
-    return 0;
+    if (!flags.wait) return 0;
+    const { orOursFailed, waitFor } = await import('../waiting.ts');
+    return await orOursFailed(io, () => waitFor(queue, [id], {}, io));
   });
 }

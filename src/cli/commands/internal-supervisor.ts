@@ -18,8 +18,7 @@ export const command = defineCommand({
     return await runSupervisorProcess({
       ...processOptions(flags, io),
       count: integerFlag('count', flags.count, 1),
-      // Ours is the log file that `worker start` opened, and workers inherit it.
-      output: 'inherit',
+      background: flags.background,
     });
   },
 });

@@ -3,19 +3,22 @@
 import { STATES, type State } from '../../job.ts';
 import { SORT_ORDERS, type SortOrder } from '../../store/store.ts';
 import { defineCommand, NO_OPERANDS } from '../command.ts';
+import { FILTER_FLAGS, filterOf, isNarrowed } from '../filter.ts';
 import { jobColumns } from '../job-table.ts';
 import { LIMIT_FLAGS, limitOf, printJobs } from '../listing.ts';
 import { withQueue } from '../open.ts';
-import { splitTags } from '../tags.ts';
 
 export const command = defineCommand({
   summary: 'show jobs, newest first',
   usage: ['list [flags]'],
+  about: [
+    '--cursor goes on after a job, however many came before it or have come since. By newest,\n' +
+      'oldest and priority no job is shown twice or left out, as long as nobody edits it. By\n' +
+      'updated a job that changes meanwhile goes to the top: look there again.',
+  ],
   flags: {
     state: { type: 'list', value: 'S', choices: STATES, help: `only these: ${STATES.join(', ')}` },
-    queue: { type: 'text', value: 'Q', help: 'only jobs of this queue' },
-    tag: { type: 'list', value: 'K=V', help: 'only jobs with this label' },
-    search: { type: 'text', value: 'TEXT', help: 'only jobs with this text in id or command' },
+    ...FILTER_FLAGS,
     sort: {
       type: 'text',
       value: 'ORDER',
@@ -29,24 +32,20 @@ export const command = defineCommand({
     ['queuectl list', 'the newest 50 jobs'],
     ['queuectl list --state failed,dead', 'what went wrong'],
     ['queuectl list --queue video --sort priority', 'a queue, most urgent first'],
+    ['queuectl list --since 2h --search ffmpeg', 'what was enqueued in the last two hours'],
     ['queuectl list --quiet --state dead | xargs queuectl show', 'ids alone, for scripts'],
   ],
   async run({ flags, io }) {
+    // Checked against the choices when they were parsed.
+    const states = flags.state as readonly State[];
+    const filter = filterOf(flags, states, io);
     const query = {
-      // Checked against the choices when they were parsed.
-      states: flags.state as readonly State[],
-      queue: flags.queue ?? null,
-      tags: splitTags(flags.tag),
-      search: flags.search ?? null,
+      ...filter,
       sort: (flags.sort ?? 'newest') as SortOrder,
       limit: limitOf(flags.limit),
       cursor: flags.cursor ?? null,
     };
-    const filtered =
-      query.states.length > 0 ||
-      query.queue !== null ||
-      query.tags.length > 0 ||
-      query.search !== null;
+    const filtered = states.length > 0 || isNarrowed(filter);
     await withQueue(io, async ({ queue }) => {
       const nothing = async (): Promise<string> => {
         if (query.cursor !== null) return 'No more jobs.';

@@ -14,9 +14,8 @@ export const command = defineCommand({
     ["queuectl show nightly --json | jq '.history[-1].outcome'", 'how its last attempt ended'],
   ],
   run: async ({ operands, io }) =>
-    await withQueue(io, async ({ queue }) => {
-      const job = await queue.get(operands[0] ?? '');
-      await showJob(job, queue, io);
+    await withQueue(io, async (opened) => {
+      await showJob(await opened.queue.story(operands[0] ?? ''), opened, io);
       return 0;
     }),
 });

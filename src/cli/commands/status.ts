@@ -22,8 +22,12 @@ export const command = defineCommand({
   ],
   async run({ flags, io }) {
     await withQueue(io, async ({ queue }) => {
-      if (flags.watch) await watch(queue, io);
-      else await printStatus(await look(queue), io);
+      if (flags.watch) {
+        const { watchStatus } = await import('../status-watch.ts');
+        await watchStatus(() => look(queue), queue, io);
+      } else {
+        await printStatus(await look(queue), io);
+      }
     });
     return 0;
   },
@@ -40,12 +44,15 @@ async function look(queue: Queue): Promise<Status> {
 
 async function printStatus(status: Status, io: Io): Promise<void> {
   if (io.json) io.printJson(statusJson(status));
-  else io.print(await statusText(status, io.style, io.now(), io.context.stdout.columns));
+  else {
+    const view = { ...status, rate: null };
+    io.print(await statusText(view, io.style, io.now(), io.context.stdout.columns));
+  }
   const hint = hintFor(status);
   if (hint !== null) io.note(`hint: ${hint}`);
 }
 
-function hintFor({ stats, workers }: Status): string | null {
+export function hintFor({ stats, workers }: Status): string | null {
   const running = stats.counts.some(({ state }) => state === 'processing');
   if (running && workers.length === 0) {
     return 'the worker of what runs has died; to recover it: queuectl worker start';
@@ -54,35 +61,6 @@ function hintFor({ stats, workers }: Status): string | null {
   return unservedHint(
     workers,
     waiting.map(({ queue }) => queue),
-  );
-}
-
-const CLEAR_SCREEN = '\u001b[H\u001b[2J\u001b[3J';
-
-/** On a terminal the picture is redrawn; elsewhere one follows another. */
-async function watch(queue: Queue, io: Io): Promise<void> {
-  const { stdout } = io.context;
-  const signal = io.context.interrupted();
-  let shown = '';
-  await queue.until(
-    async () => {
-      const status = await look(queue);
-      if (io.json) {
-        const json = statusJson(status);
-        const text = JSON.stringify(json);
-        if (text !== shown) io.printJsonLine(json);
-        shown = text;
-        return;
-      }
-      const text = await statusText(status, io.style, io.now(), stdout.columns);
-      if (text === shown) return;
-      shown = text;
-      stdout.write(
-        `${stdout.isTerminal ? CLEAR_SCREEN : ''}${text}\n${stdout.isTerminal ? '' : '\n'}`,
-      );
-    },
-    () => false,
-    { signal },
   );
 }
 
@@ -110,6 +88,7 @@ export function statusJson({ stats, workers }: Status): Record<string, unknown> 
       running: workers.reduce((sum, { jobs }) => sum + jobs.length, 0),
     },
     oldest_waiting_at: iso(stats.oldestWaiting),
+    oldest_waiting_id: stats.oldestWaitingId,
     next_due_at: iso(stats.nextDue),
     throughput: stats.throughput.map(({ minute, succeeded, failed }) => ({
       minute: iso(minute),

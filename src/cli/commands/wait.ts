@@ -1,19 +1,10 @@
 // queuectl wait ID…: returns when they are finished, and answers as the job did.
-// Invariant: stdout stays empty without --json, so that scripts can wait anywhere; exit
-// codes are those of `docker run` and `env` (cli.md), so a failure of our own is 125.
+// Invariant: stdout stays empty without --json, so that scripts can wait anywhere.
 
-import { formatDuration } from '../../duration.ts';
-import { isTerminal, type Job } from '../../job.ts';
 import { defineCommand } from '../command.ts';
-import { Interrupted, ReaderGone } from '../context.ts';
-import { tellFailure } from '../failure.ts';
-import type { Io } from '../io.ts';
-import { jobJson } from '../json.ts';
 import { durationFlag } from '../numbers.ts';
 import { withQueue } from '../open.ts';
-import { exitCodeOf, outcomeText, OURS_FAILED } from '../outcome.ts';
-import { hintUnserved } from '../serving.ts';
-import { visible } from '../text.ts';
+import { hintWaiting, orOursFailed, waitFor } from '../waiting.ts';
 
 export const command = defineCommand({
   summary: 'wait until jobs are finished',
@@ -37,58 +28,14 @@ export const command = defineCommand({
   ],
   async run({ flags, operands, io }) {
     const timeout = durationFlag('--timeout', flags.timeout);
-    try {
-      const jobs = await waitFor(operands, timeout, flags.any, io);
-      if (io.json) io.printJson(jobs.map(jobJson));
-      return answer(jobs, flags.any, timeout, io);
-    } catch (error) {
-      if (error instanceof Interrupted || error instanceof ReaderGone) throw error;
-      tellFailure(error, io.context);
-      return OURS_FAILED;
-    }
+    return await orOursFailed(io, () =>
+      withQueue(io, async ({ queue }) => {
+        // Before the hint: whoever reads that may press Ctrl-C at once.
+        io.context.interrupted();
+        const jobs = await Promise.all(operands.map((id) => queue.get(id)));
+        await hintWaiting(queue, jobs, io);
+        return await waitFor(queue, operands, { any: flags.any, timeout }, io);
+      }),
+    );
   },
 });
-
-async function waitFor(
-  ids: readonly string[],
-  timeout: number | null,
-  any: boolean,
-  io: Io,
-): Promise<Job[]> {
-  const signal = io.context.interrupted();
-  return await withQueue(io, async ({ queue }) => {
-    const jobs = await Promise.all(ids.map((id) => queue.get(id)));
-    const waiting = jobs.filter(({ state }) => state === 'pending' || state === 'failed');
-    await hintUnserved(
-      queue,
-      waiting.map((job) => job.queue),
-      io,
-    );
-    return await queue.wait(ids, { timeout, any, signal });
-  });
-}
-
-/** Tells what did not succeed and answers the exit code. */
-function answer(jobs: readonly Job[], any: boolean, timeout: number | null, io: Io): number {
-  const finished = jobs.filter((job) => isTerminal(job.state));
-  const judged = any && finished.length > 0 ? finished.slice(0, 1) : jobs;
-  let first = 0;
-  for (const job of judged) {
-    const code = isTerminal(job.state) ? exitCodeOf(job) : OURS_FAILED;
-    if (code === 0) continue;
-    const why = `job ${visible(job.id)} ${visible(reason(job, timeout))}`;
-    // 125 is never the job's own: its reason is told whatever was asked.
-    if (code === OURS_FAILED) io.warn(why);
-    else io.note(`queuectl: ${why}`);
-    first ||= code;
-  }
-  return first;
-}
-
-function reason(job: Job, timeout: number | null): string {
-  if (!isTerminal(job.state)) {
-    return `is ${job.state} after ${formatDuration(timeout ?? 0)} of waiting`;
-  }
-  if (job.state === 'cancelled' || job.last === null) return `is ${job.state}`;
-  return `is ${job.state}: ${outcomeText(job.last)}`;
-}

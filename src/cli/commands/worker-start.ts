@@ -9,23 +9,35 @@ import { originalNofile } from '../../platform/nofile.ts';
 import { type Opened, withQueue } from '../open.ts';
 import { usage } from '../parse.ts';
 import { count, enumerate, visible } from '../text.ts';
-import { logWriter } from '../worker-process.ts';
-import { WORKER_FLAGS, workerCount, type WorkerOptions, workerOptions } from '../worker-flags.ts';
+import { stderrWriter } from '../worker-process.ts';
+import {
+  LOG_FLAGS,
+  logFormat,
+  WORKER_FLAGS,
+  workerCount,
+  type WorkerOptions,
+  workerOptions,
+} from '../worker-flags.ts';
 import type { Io } from '../io.ts';
 
 const FLAGS = {
   count: { type: 'text', value: 'N', help: 'how many workers (default: 1)' },
   ...WORKER_FLAGS,
+  ...LOG_FLAGS,
   foreground: { type: 'boolean', help: 'stay and log here: for systemd and containers' },
 } as const satisfies Flags;
 
 export const command = defineCommand({
   summary: 'start workers in the background',
-  usage: ['worker start [--count N] [--concurrency C] [--queue Q]… [--foreground] [--drain]'],
+  usage: [
+    'worker start [--count N] [--concurrency C] [--queue Q]… [--foreground] [--drain]\n' +
+      '             [--log-format text|json]',
+  ],
   about: [
     'Returns when the workers are ready to claim; they hold no terminal and no pipe, and log to\n' +
-      'logs/workers/. A worker that dies is replaced. Starting again adds workers. What runs\n' +
-      'in them has the environment, umask and limits of this shell.',
+      'logs/workers/workers.log, 10 MiB at most and three older ones. A worker that dies is\n' +
+      'replaced. Starting again adds workers. What runs in them has the environment, umask and\n' +
+      'limits of this shell.',
   ],
   flags: FLAGS,
   operands: NO_OPERANDS,
@@ -33,6 +45,7 @@ export const command = defineCommand({
     ['queuectl worker start --count 2', 'two workers, one job each at a time'],
     ['queuectl worker start --concurrency 8 --queue video', 'eight at a time, of one queue'],
     ['queuectl worker start --foreground', 'in a systemd unit or a container'],
+    ['queuectl worker start --foreground --log-format json', 'one JSON object a line on stderr'],
     ['queuectl worker start --foreground --drain', 'run what is there, then end'],
   ],
   async run(call) {
@@ -47,17 +60,19 @@ export const command = defineCommand({
 type StartCall = Call<typeof FLAGS>;
 
 async function background(
-  { io }: StartCall,
+  { io, flags }: StartCall,
   workers: number,
   options: WorkerOptions,
 ): Promise<number> {
-  const { startWorkers, workerLogFile } = await import('../../worker/start.ts');
+  const { startWorkers } = await import('../../worker/start.ts');
+  const { workerLogFile } = await import('../../worker/log-file.ts');
   return await withQueue(io, async ({ queue, location }) => {
     const started = await startWorkers(queue, {
       location,
       environment: environmentFor(io, location),
       count: workers,
       ...options,
+      logFormat: logFormat(flags),
       nofile: originalNofile(),
     });
     if (io.json) io.printJson(started.map(workerJson));
@@ -77,7 +92,7 @@ function tell(started: readonly WorkerRecord[], logFile: string, io: Io): void {
 }
 
 async function foreground(
-  { io }: StartCall,
+  { io, flags }: StartCall,
   workers: number,
   options: WorkerOptions,
 ): Promise<number> {
@@ -91,9 +106,10 @@ async function foreground(
     environment: environmentFor(io, location),
     count: workers,
     ...options,
+    logFormat: logFormat(flags),
     nofile: originalNofile(),
-    output: 'inherit',
-    write: logWriter(io.context),
+    background: false,
+    write: stderrWriter(io.context),
   });
 }
 

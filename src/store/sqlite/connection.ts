@@ -14,7 +14,7 @@ import { migrate, newerSchema } from './migrate.ts';
 import { APPLICATION_ID, SCHEMA_VERSION } from './schema.ts';
 
 /** Older versions can corrupt a WAL database that several processes write. */
-const OLDEST_SAFE_SQLITE = [3, 51, 3];
+export const OLDEST_SAFE_SQLITE = [3, 51, 3];
 
 /**
  * SQLite's own wait for the write lock, ms. Longer and it would block the event loop,

@@ -83,7 +83,8 @@ function storedJob(db: Connection, id: string): Enqueued {
   return { key: row.key, id, state: row.state, created: false };
 }
 
-function queueKeyOf(db: Connection, name: string): number {
+/** The key of the queue with this name, which comes into being with its first job. */
+export function queueKeyOf(db: Connection, name: string): number {
   const row = db.get<{ key: number }>('SELECT key FROM queue WHERE name = ?', name);
   return row?.key ?? db.insert('INSERT INTO queue (name) VALUES (?)', name) ?? 0;
 }

@@ -2,7 +2,15 @@
 // its due time otherwise, in neither if it does not wait. Every transition into or out of
 // a waiting state goes through here, so the two tables never disagree with job.state.
 
+import type { State } from '../../job.ts';
 import type { Connection } from './connection.ts';
+
+/** States of jobs that have not started, or wait to start again. */
+export const WAITING_STATES = ['blocked', 'pending', 'failed'] as const satisfies State[];
+
+export function isWaiting(state: State): boolean {
+  return WAITING_STATES.some((waiting) => waiting === state);
+}
 
 /** What decides a job's place in the order of claims. */
 export interface Standing {

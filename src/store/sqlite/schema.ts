@@ -19,8 +19,9 @@ CREATE TABLE setting (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE queue (
-  key  INTEGER PRIMARY KEY,
-  name TEXT    NOT NULL UNIQUE
+  key       INTEGER PRIMARY KEY,
+  name      TEXT    NOT NULL UNIQUE,
+  log_bytes INTEGER NOT NULL DEFAULT 0  -- output kept of all its jobs; see the triggers below
 ) STRICT;
 
 -- Where jobs were enqueued from. A million jobs from one shell share one row.
@@ -60,6 +61,8 @@ CREATE INDEX job_by_state ON job (state);
 CREATE INDEX job_by_queue ON job (queue, state);
 -- For 'dlq list', which shows the latest to die first. Jobs that are not dead pay nothing.
 CREATE INDEX job_dead ON job (state, updated_at) WHERE state = 'dead';
+-- For retention: what ended first goes first. It is written once, at its end, in order.
+CREATE INDEX job_ended ON job (queue, updated_at) WHERE state IN ('completed', 'cancelled');
 
 -- Jobs that a claim may take now. Narrow, and ordered as claims take them. A lane is what
 -- shares one fate in a claim: a queue today (lane = queue.key), a queue and its limits
@@ -95,7 +98,8 @@ CREATE TABLE attempt (
   exit_code        INTEGER,
   signal           TEXT,
   error            TEXT,
-  log_bytes        INTEGER,
+  log_bytes        INTEGER,  -- of output, kept or not
+  log_kept         INTEGER,  -- NULL: all of them
   PRIMARY KEY (job, number)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX attempt_running ON attempt (worker) WHERE finished_at IS NULL;
@@ -157,6 +161,30 @@ END;
 
 CREATE TRIGGER tally_delete AFTER DELETE ON job BEGIN
   UPDATE tally SET n = n - 1 WHERE queue = old.queue AND state = old.state;
+END;
+
+-- Output kept by queue, for retention: all attempts of all its jobs, added up.
+CREATE TRIGGER log_bytes_update AFTER UPDATE OF log_bytes ON attempt
+WHEN new.log_bytes > 0 BEGIN
+  UPDATE queue SET log_bytes = log_bytes + coalesce(new.log_kept, new.log_bytes)
+  WHERE key = (SELECT queue FROM job WHERE key = new.job);
+END;
+
+-- Attempts are deleted before their job.
+CREATE TRIGGER log_bytes_delete AFTER DELETE ON attempt
+WHEN old.log_bytes > 0 BEGIN
+  UPDATE queue SET log_bytes = log_bytes - coalesce(old.log_kept, old.log_bytes)
+  WHERE key = (SELECT queue FROM job WHERE key = old.job);
+END;
+
+CREATE TRIGGER log_bytes_move AFTER UPDATE OF queue ON job
+WHEN new.queue <> old.queue AND new.last_attempt > 0 BEGIN
+  UPDATE queue SET log_bytes = log_bytes - (
+    SELECT coalesce(sum(coalesce(log_kept, log_bytes)), 0) FROM attempt WHERE job = new.key)
+  WHERE key = old.queue;
+  UPDATE queue SET log_bytes = log_bytes + (
+    SELECT coalesce(sum(coalesce(log_kept, log_bytes)), 0) FROM attempt WHERE job = new.key)
+  WHERE key = new.queue;
 END;
 
 -- Attempts that ended, by minute, for the rates in 'status'. Kept for an hour.

@@ -23,6 +23,7 @@ export function record(
     outcome,
     backoff,
     logBytes: ended.logBytes,
+    logKept: ended.logKept,
     random: ended.random,
   });
 }
@@ -54,6 +55,7 @@ interface Finish {
   readonly outcome: Outcome;
   readonly backoff: BackoffPolicy;
   readonly logBytes: number | null;
+  readonly logKept?: number | undefined;
   readonly random: number;
   readonly reason?: string;
 }
@@ -88,7 +90,7 @@ function finish(db: Connection, now: number, end: Finish): Recorded {
   const owned = db.run(
     `UPDATE attempt
      SET finished_at = ?, outcome = ?, exit_code = ?, signal = ?, error = ?, log_bytes = ?,
-       lease_until = NULL, cancel_requested = NULL
+       log_kept = ?, lease_until = NULL, cancel_requested = NULL
      WHERE job = ? AND number = ? AND run_token = ? AND finished_at IS NULL`,
     now,
     end.outcome.kind,
@@ -96,6 +98,7 @@ function finish(db: Connection, now: number, end: Finish): Recorded {
     result.signal,
     result.error,
     end.logBytes,
+    end.logKept === end.logBytes ? null : (end.logKept ?? null),
     key,
     number,
     runToken,

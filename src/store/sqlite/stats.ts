@@ -15,21 +15,32 @@ export function stats(db: Connection, now: number): Stats {
   const throughput = db.all<{ minute: number; succeeded: number; failed: number }>(
     'SELECT minute * 60000 AS minute, succeeded, failed FROM throughput ORDER BY minute',
   );
+  const oldest = oldestWaiting(db, now);
   return {
     // SQLite's rows have no prototype; what leaves here are objects like any other.
     counts: counts.map((row) => ({ ...row })),
-    oldestWaiting: oldestWaiting(db, now),
+    oldestWaiting: oldest?.due ?? null,
+    oldestWaitingId: oldest === null ? null : idOf(db, oldest.job),
     nextDue: nextDueAfter(db, now),
     throughput: throughput.map((row) => ({ ...row })),
   };
 }
 
+interface Place {
+  readonly due: number;
+  readonly job: number;
+}
+
 /** What is due waits, also before a claim has promoted it: perhaps there is no worker. */
-function oldestWaiting(db: Connection, now: number): number | null {
+function oldestWaiting(db: Connection, now: number): Place | null {
   const ready = oldestReady(db);
-  const delayed = nextDue(db);
-  if (delayed === null || delayed > now) return ready;
-  return Math.min(delayed, ready ?? delayed);
+  const due = nextDue(db);
+  if (due === null || due > now || (ready !== null && ready.due <= due)) return ready;
+  return db.get<Place>('SELECT due, min(job) AS job FROM delayed WHERE due = ?', due) ?? ready;
+}
+
+function idOf(db: Connection, key: number): string | null {
+  return db.get<{ id: string }>('SELECT id FROM job WHERE key = ?', key)?.id ?? null;
 }
 
 function nextDueAfter(db: Connection, now: number): number | null {
@@ -44,16 +55,16 @@ function nextDueAfter(db: Connection, now: number): number | null {
  * `due` is the third column of the ready index: one seek for each lane and rank in use,
  * instead of a walk through everything that waits.
  */
-function oldestReady(db: Connection): number | null {
-  let oldest: number | null = null;
+function oldestReady(db: Connection): Place | null {
+  let oldest: Place | null = null;
   for (const lane of servedLanes(db, null)) {
     for (let rank = firstRank(db, lane, null); rank !== null; rank = firstRank(db, lane, rank)) {
-      const row = db.get<{ due: number }>(
-        'SELECT min(due) AS due FROM ready WHERE lane = ? AND rank = ?',
+      const place = db.get<Place>(
+        'SELECT due, job FROM ready WHERE lane = ? AND rank = ? ORDER BY due, job LIMIT 1',
         lane,
         rank,
       );
-      if (row !== undefined) oldest = Math.min(oldest ?? row.due, row.due);
+      if (place !== undefined && (oldest === null || place.due < oldest.due)) oldest = place;
     }
   }
   return oldest;

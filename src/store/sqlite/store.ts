@@ -7,12 +7,18 @@ import type { Attempt, Job, NewJob } from '../../job.ts';
 import type {
   Attention,
   CancelAnswer,
-  DeadQuery,
+  Changes,
+  DeleteAnswer,
+  EditAnswer,
   Enqueued,
   EnqueueOptions,
+  Found,
+  Horizon,
   ListQuery,
+  MatchQuery,
   NewSupervisor,
   NewWorker,
+  OverdueQuery,
   Page,
   Reaping,
   Recorded,
@@ -21,8 +27,8 @@ import type {
   RetryAnswer,
   RunningAttempt,
   Stats,
-  Step,
   StopRequest,
+  Story,
   Store,
   SupervisorRecord,
   Turn,
@@ -30,13 +36,17 @@ import type {
   Watch,
   WorkerRecord,
 } from '../store.ts';
-import { cancel } from './cancel.ts';
+import { cancel, cancelFound } from './cancel.ts';
 import { claim } from './claim.ts';
 import { Connection, type ConnectionOptions } from './connection.ts';
 import { removeDrafts } from './create.ts';
-import { purgeDead, retry, retryDead } from './dead.ts';
+import { deleteFound, deleteJob } from './delete.ts';
+import { edit, editFound } from './edit.ts';
 import { enqueue } from './enqueue.ts';
 import { explain } from './explain.ts';
+import { horizon, match } from './filter.ts';
+import { overdue } from './overdue.ts';
+import { retry, retryFound } from './retry.ts';
 import { workerName } from './rows.ts';
 import { attempts, find, list } from './select.ts';
 import { readSettings, writeSetting } from './settings.ts';
@@ -140,6 +150,13 @@ class SqliteStore implements Store {
     return this.#read((db) => attempts(db, key));
   }
 
+  story(id: string): Promise<Story | null> {
+    return this.#read((db) => {
+      const job = find(db, id);
+      return job === null ? null : { job, history: attempts(db, job.key) };
+    });
+  }
+
   list(query: ListQuery): Promise<Page> {
     return this.#read((db) => list(db, query));
   }
@@ -156,12 +173,40 @@ class SqliteStore implements Store {
     return this.#write((db, now) => ids.map((id) => retry(db, now, id)));
   }
 
-  retryDead(query: DeadQuery): Promise<Step> {
-    return this.#write((db, now) => retryDead(db, now, query));
+  edit(ids: readonly string[], changes: Changes): Promise<EditAnswer[]> {
+    return this.#write((db, now) => edit(db, now, ids, changes));
   }
 
-  purgeDead(query: DeadQuery): Promise<Step> {
-    return this.#write((db) => purgeDead(db, query));
+  delete(ids: readonly string[]): Promise<DeleteAnswer[]> {
+    return this.#write((db) => ids.map((id) => deleteJob(db, id)));
+  }
+
+  horizon(): Promise<Horizon> {
+    return this.#read(horizon);
+  }
+
+  match(query: MatchQuery): Promise<number[]> {
+    return this.#read((db) => match(db, query));
+  }
+
+  cancelFound(found: Found): Promise<{ cancelled: number[]; requested: number[] }> {
+    return this.#write((db, now) => cancelFound(db, now, found));
+  }
+
+  retryFound(found: Found): Promise<number[]> {
+    return this.#write((db, now) => retryFound(db, now, found));
+  }
+
+  editFound(found: Found, changes: Changes): Promise<number[]> {
+    return this.#write((db, now) => editFound(db, now, found, changes));
+  }
+
+  deleteFound(found: Found): Promise<number[]> {
+    return this.#write((db) => deleteFound(db, found));
+  }
+
+  overdue(query: OverdueQuery): Promise<number[]> {
+    return this.#read((db) => overdue(db, query));
   }
 
   registerSupervisor(supervisor: NewSupervisor): Promise<number> {

@@ -3,16 +3,11 @@
 // itself is one event late. A watch is a hint and nothing is lost without it: everybody
 // who waits also polls.
 
-import { closeSync, type FSWatcher, lutimesSync, openSync, watch } from 'node:fs';
+import { closeSync, lutimesSync, openSync } from 'node:fs';
 import { systemCode } from '../../errors.ts';
 import type { Env } from '../../env.ts';
+import { type PathWatch, watchPath } from '../../platform/watch.ts';
 import type { Watch } from '../store.ts';
-
-/**
- * fs.watch of Bun misses the second of two changes less than about 1 ms apart; a second
- * look this much later lost none in the measurements behind this number.
- */
-const SECOND_LOOK_MS = 5;
 
 /** Makes the wake file if it is not there. Never follows a planted link to make one. */
 export function createWakeFile(path: string): void {
@@ -39,49 +34,23 @@ export function touchWakeFile(path: string, now: number): void {
 
 /** Calls `listener` at each touch and once more a little later. */
 export function watchWakeFile(path: string, env: Env, listener: () => void): Watch {
-  const closed = new AbortController();
-  let waiting = false;
-  let again = false;
-  const look = (): void => {
-    listener();
-    // One that comes while a second look is due may hide the next: it gets its own.
-    again = waiting;
-    if (waiting) return;
-    waiting = true;
-    env.sleep(SECOND_LOOK_MS, closed.signal).then(
-      () => {
-        waiting = false;
-        if (again) look();
-        else listener();
-      },
-      () => {
-        // Closed meanwhile: nobody listens any more.
-      },
-    );
-  };
-  let watcher: FSWatcher | undefined;
+  let watch: PathWatch | null = null;
   const begin = (): void => {
+    watch?.close();
     try {
       createWakeFile(path);
-      watcher = watch(path, { persistent: false }, (event) => {
-        // It was removed or replaced: this watch is dead from now on, silently.
-        if (event === 'rename') {
-          watcher?.close();
-          begin();
-        }
-        look();
-      });
-      watcher.on('error', () => watcher?.close());
     } catch {
-      // No watch to be had (no inotify watches left, no directory): polling alone, at most
-      // a second late.
+      // No directory any more, say: polling alone, at most a second late.
     }
+    watch = watchPath(path, {
+      sleep: (ms, signal) => env.sleep(ms, signal),
+      listener,
+      onReplaced: () => {
+        begin();
+        listener();
+      },
+    });
   };
   begin();
-  return {
-    close: () => {
-      closed.abort();
-      watcher?.close();
-    },
-  };
+  return { close: () => watch?.close() };
 }

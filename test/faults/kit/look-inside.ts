@@ -6,7 +6,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { systemEnv } from '../../../src/env.ts';
 import type { Job, NewJob } from '../../../src/job.ts';
 import { openSqliteStore } from '../../../src/store/sqlite/store.ts';
-import type { Store } from '../../../src/store/store.ts';
+import { NO_FILTER, type Store } from '../../../src/store/store.ts';
 
 export interface Inside {
   /** In the order of their arrival. */
@@ -27,10 +27,7 @@ export async function lookInside(
   try {
     await use(store);
     ({ jobs } = await store.list({
-      states: [],
-      queue: null,
-      tags: [],
-      search: null,
+      ...NO_FILTER,
       sort: 'oldest',
       limit: 10_000,
       cursor: null,

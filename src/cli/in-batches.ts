@@ -1,0 +1,41 @@
+// A verb over many jobs, transaction after transaction. Invariant: what was done is told,
+// whether it came to its end, was stopped by Ctrl-C or failed halfway.
+
+import type { BulkOptions } from '../queue.ts';
+import type { Io } from './io.ts';
+import { Progress } from './progress.ts';
+import { count } from './text.ts';
+
+export interface Bulk<T> {
+  /** "Cancelling", for the progress. */
+  readonly doing: string;
+  /** Null where nobody has counted. */
+  readonly total: number | null;
+  readonly act: (options: BulkOptions & Required<Pick<BulkOptions, 'onBatch'>>) => Promise<T>;
+  /** Prints the answer. */
+  readonly tell: (done: T) => void | Promise<void>;
+}
+
+/** Rejects with `Interrupted` after it has told, where it was. */
+export async function inBatches<T>({ doing, total, act, tell }: Bulk<T>, io: Io): Promise<void> {
+  const progress = new Progress(io);
+  const signal = io.context.interrupted();
+  let done = 0;
+  const onBatch = (keys: readonly number[]): void => {
+    done += keys.length;
+    progress.update(doing, done, total, 'jobs');
+  };
+  let result: T;
+  try {
+    result = await act({ onBatch, signal });
+  } catch (error) {
+    progress.clear();
+    if (done > 0) io.warn(`${doing.toLowerCase()} stopped after ${count(done, 'job')}`);
+    throw error;
+  }
+  // Before the answer: the last picture of it would stand beside that.
+  progress.clear();
+  await tell(result);
+  if (signal.aborted) io.warn('interrupted: the other jobs are as they were');
+  signal.throwIfAborted();
+}

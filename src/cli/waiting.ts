@@ -1,0 +1,128 @@
+// What `wait`, `enqueue --wait` and `run` share: their exit codes are those of `docker run`
+// and `env` (cli.md), so a failure of our own is 125, with its reason on stderr.
+
+import { formatDuration } from '../duration.ts';
+import { type Env, pause } from '../env.ts';
+import { grouped } from '../invalid.ts';
+import { type Attempt, isTerminal, type Job } from '../job.ts';
+import type { Queue, WaitOptions } from '../queue.ts';
+import { Interrupted, ReaderGone } from './context.ts';
+import { tellFailure } from './failure.ts';
+import type { Io } from './io.ts';
+import { jobJson } from './json.ts';
+import { exitCodeOf, OURS_FAILED, outcomeText } from './outcome.ts';
+import { hintUnserved } from './serving.ts';
+import { visible } from './text.ts';
+
+/** Runs `body`; whatever we fail at is told and is 125. */
+export async function orOursFailed(io: Io, body: () => Promise<number>): Promise<number> {
+  try {
+    return await body();
+  } catch (error) {
+    if (error instanceof Interrupted || error instanceof ReaderGone) throw error;
+    tellFailure(error, io.context);
+    return OURS_FAILED;
+  }
+}
+
+/** Waits until they are finished and answers the exit code; prints the jobs as JSON if asked. */
+export async function waitFor(
+  queue: Queue,
+  ids: readonly string[],
+  { any = false, timeout = null }: Pick<WaitOptions, 'any' | 'timeout'>,
+  io: Io,
+): Promise<number> {
+  const signal = io.context.interrupted();
+  const jobs = await queue.wait(ids, { timeout, any, signal });
+  if (io.json) io.printJson(jobs.map(jobJson));
+  return answer(jobs, any, timeout, io);
+}
+
+/** Says so where some of these jobs wait and no worker serves them. */
+export async function hintWaiting(queue: Queue, jobs: readonly Job[], io: Io): Promise<void> {
+  const waiting = jobs.filter(isWaiting);
+  await hintUnserved(
+    queue,
+    waiting.map((job) => job.queue),
+    io,
+  );
+}
+
+function isWaiting({ state }: Job): boolean {
+  return state === 'pending' || state === 'failed';
+}
+
+/** `exit code 3; again in 2s`: how an attempt ended, and what comes next. `next` as in Follower. */
+export function retryText(ended: Attempt, next: Job | null, now: number): string {
+  const how = visible(outcomeText(ended));
+  if (next === null) return `${how}; attempt ${ended.number + 1} has begun`;
+  if (next.cancelRequested) return how;
+  const wait = (next.runAt ?? now) - now;
+  if (wait > 0) return `${how}; again in ${roughly(wait)}`;
+  return `${how}; again as soon as a worker is free`;
+}
+
+/** In whole seconds where there are some: the jitter of a backoff is of no interest. */
+export function roughly(ms: number): string {
+  return formatDuration(ms < 1000 ? ms : Math.round(ms / 1000) * 1000);
+}
+
+/** A worker that is free has claimed by then. */
+const SOON_MS = 1000;
+
+/** Says once, if a job that is due has not started by then, that all slots are taken. */
+export async function tellBusy(
+  queue: Queue,
+  id: string,
+  io: Io,
+  env: Env,
+  signal: AbortSignal,
+): Promise<void> {
+  if (!(await pause(env, SOON_MS, signal))) return;
+  const job = await queue.get(id);
+  if (job.state !== 'pending' || job.lastAttempt > 0 || (job.runAt ?? 0) > env.now()) return;
+  const workers = (await queue.workers()).filter(
+    ({ stop, queues }) => stop === null && (queues === null || queues.includes(job.queue)),
+  );
+  const slots = workers.reduce((sum, { concurrency }) => sum + concurrency, 0);
+  const busy = workers.reduce((sum, { jobs }) => sum + jobs.length, 0);
+  if (slots === 0 || busy < slots || signal.aborted) return;
+  const outer = io.context.env['QUEUECTL_JOB_ID'];
+  if (outer !== undefined && slots === 1) {
+    const who = `job ${visible(outer)}, which waits for this one`;
+    io.note(`hint: the only slot is held by ${who}; more: queuectl worker start`);
+  } else {
+    const all = slots === 1 ? 'the only slot is' : `all ${grouped(slots)} slots are`;
+    io.note(`hint: ${all} busy: it starts when one is free; more: queuectl worker start`);
+  }
+}
+
+/** Tells what did not succeed and answers the exit code. */
+function answer(jobs: readonly Job[], any: boolean, timeout: number | null, io: Io): number {
+  const finished = jobs.filter((job) => isTerminal(job.state));
+  const judged = any && finished.length > 0 ? finished.slice(0, 1) : jobs;
+  let first = 0;
+  for (const job of judged) {
+    const code = isTerminal(job.state) ? exitCodeOf(job) : OURS_FAILED;
+    if (code === 0) continue;
+    tellUnsuccessful(job, code, timeout, io);
+    first ||= code;
+  }
+  return first;
+}
+
+/** Why a job did not succeed, or is not finished after `timeout`. */
+export function tellUnsuccessful(job: Job, code: number, timeout: number | null, io: Io): void {
+  const why = `job ${visible(job.id)} ${visible(reason(job, timeout))}`;
+  // 125 is never the job's own: its reason is told whatever was asked.
+  if (code === OURS_FAILED) io.warn(why);
+  else io.note(`queuectl: ${why}`);
+}
+
+function reason(job: Job, timeout: number | null): string {
+  if (!isTerminal(job.state)) {
+    return `is ${job.state} after ${formatDuration(timeout ?? 0)} of waiting`;
+  }
+  if (job.state === 'cancelled' || job.last === null) return `is ${job.state}`;
+  return `is ${job.state}: ${outcomeText(job.last)}`;
+}

@@ -1,0 +1,131 @@
+// Keeping house beside the work: finished jobs whose retention is over go with their logs,
+// logs of ended attempts are compressed. Every worker does it, in steps so small that no claim
+// notices; each step looks again before it acts, so it does not matter how many do.
+// Guarantee 3: what is not in a terminal state is never touched.
+
+import { resolveRetention } from '../config.ts';
+import { type Env, pause } from '../env.ts';
+import { messageOf } from '../errors.ts';
+import { TERMINAL_STATES } from '../job.ts';
+import { NO_FILTER, type Store } from '../store/store.ts';
+import type { Log } from './log.ts';
+import type { LogStore } from './output.ts';
+
+/** Nobody waits for it: often enough that the disk does not fill meanwhile. */
+const INTERVAL_MS = 60_000;
+/** Everything is looked at so often, what has changed in every round. */
+const ROUNDS_PER_SWEEP = 60;
+/** Jobs in a transaction: a few ms of write lock. */
+const STEP = 100;
+/** Between two steps, so that others get the lock and the event loop. */
+const STEP_PAUSE_MS = 20;
+/** A client that waits for a job sees its end within a second; this is for one that sleeps. */
+const SPARE_MS = 60_000;
+
+export interface HousekeepingOptions {
+  readonly store: Store;
+  readonly env: Env;
+  readonly logs: LogStore;
+  readonly log: Log;
+}
+
+/** Keeps house until `signal` aborts. Never rejects: what failed is tried in the next round. */
+export async function keepHouse(options: HousekeepingOptions, signal: AbortSignal): Promise<void> {
+  const { env, log } = options;
+  // Workers that started together must not do it together.
+  let wait = INTERVAL_MS * env.random();
+  for (let round = 0; await pause(env, wait, signal); round += 1) {
+    wait = INTERVAL_MS * (0.75 + env.random() / 2);
+    try {
+      const deleted = await applyRetention(options, signal);
+      if (deleted > 0) log(`deleted ${deleted} jobs whose retention is over`);
+      await tidyLogs(options, round % ROUNDS_PER_SWEEP === 0, signal);
+    } catch (error) {
+      log(`could not keep house: ${messageOf(error)}`, { level: 'warn' });
+    }
+  }
+}
+
+/** Deletes what retention is over for; answers how many jobs that was. */
+export async function applyRetention(
+  options: Omit<HousekeepingOptions, 'log'>,
+  signal: AbortSignal,
+  onStep: (deleted: number) => void = () => {},
+): Promise<number> {
+  const { store, env, logs } = options;
+  let deleted = 0;
+  for await (const [queue, find] of overdueByQueue(options)) {
+    const filter = { ...NO_FILTER, states: TERMINAL_STATES, queue };
+    for (let keys = await find(STEP); keys.length > 0; keys = await find(STEP)) {
+      const gone = await store.deleteFound({ keys, filter });
+      // Others are quicker: what they have left is for the next round.
+      if (gone.length === 0) break;
+      logs.remove(gone);
+      deleted += gone.length;
+      onStep(deleted);
+      if (!(await pause(env, STEP_PAUSE_MS, signal))) return deleted;
+    }
+  }
+  return deleted;
+}
+
+/** How many jobs `applyRetention` would delete. */
+export async function countOverdue(
+  options: Pick<HousekeepingOptions, 'store' | 'env'>,
+): Promise<number> {
+  let n = 0;
+  for await (const [, find] of overdueByQueue(options)) {
+    n += (await find(Number.MAX_SAFE_INTEGER)).length;
+  }
+  return n;
+}
+
+type FindOverdue = (limit: number) => Promise<number[]>;
+
+/** Each queue with a way to find what retention is over for in it. */
+async function* overdueByQueue({
+  store,
+  env,
+}: Pick<HousekeepingOptions, 'store' | 'env'>): AsyncGenerator<[string, FindOverdue]> {
+  const stored = await store.settings();
+  const { counts } = await store.stats();
+  const terminal: readonly string[] = TERMINAL_STATES;
+  const queues = counts.filter(({ state }) => terminal.includes(state)).map((row) => row.queue);
+  for (const queue of new Set(queues)) {
+    const { finished, dead, jobs, logBytes } = resolveRetention(stored, queue);
+    if ([finished, dead, jobs, logBytes].every((bound) => bound === null)) continue;
+    yield [
+      queue,
+      async (limit) => {
+        const now = env.now();
+        return await store.overdue({
+          queue,
+          endedBefore: finished === null ? null : now - finished,
+          diedBefore: dead === null ? null : now - dead,
+          jobs,
+          logBytes,
+          spareFrom: now - SPARE_MS,
+          limit,
+        });
+      },
+    ];
+  }
+}
+
+async function tidyLogs(
+  { store, env, logs }: HousekeepingOptions,
+  all: boolean,
+  signal: AbortSignal,
+): Promise<void> {
+  const owners = {
+    existing: async (first: number, last: number): Promise<ReadonlySet<number>> =>
+      new Set(
+        await store.match({ ...NO_FILTER, after: first - 1, upTo: last, limit: last - first + 1 }),
+      ),
+    running: async (): Promise<ReadonlySet<string>> =>
+      new Set((await store.running()).map(({ key, number }) => `${key}.${number}`)),
+    now: () => env.now(),
+    pause: () => pause(env, STEP_PAUSE_MS, signal),
+  };
+  await logs.tidy(owners, all);
+}

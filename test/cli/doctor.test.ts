@@ -1,0 +1,146 @@
+// doctor: each line says whether it is in order, what to do if not, and the exit code sums
+// it up. Fault 14, the second half: what a damaged database still holds can be saved.
+
+import assert from 'node:assert/strict';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { test } from 'node:test';
+import { crew, killHard } from '../fixtures/crew.ts';
+import { type Box, box } from './box.ts';
+
+interface Finding {
+  readonly check: string;
+  readonly level: string;
+  readonly text: string;
+  readonly hint: string | null;
+}
+
+async function examine(cli: Box, code: number, args: readonly string[] = []): Promise<Finding[]> {
+  const answer = await cli.q(['--json', ...args, 'doctor']);
+  assert.equal(answer.code, code, answer.stdout + answer.stderr);
+  return JSON.parse(answer.stdout) as Finding[];
+}
+
+const bad = (findings: readonly Finding[]): string[] =>
+  findings.filter(({ level }) => level !== 'ok').map(({ check, level }) => `${check} ${level}`);
+
+/** 2,000 jobs in one file, without a WAL. */
+async function filled(cli: Box): Promise<string> {
+  const input = Array.from(
+    { length: 2000 },
+    (_, i) => `{"id":"j${i}","command":"echo ${'x'.repeat(100)} ${i}"}\n`,
+  ).join('');
+  await cli.ok(['enqueue', '--quiet', '-'], { input });
+  return join(cli.home, 'queue.db');
+}
+
+function overwrite(path: string, page: number, pages: number): void {
+  const fd = openSync(path, 'r+');
+  writeSync(fd, Buffer.alloc(4096 * pages, 0xff), 0, 4096 * pages, 4096 * page);
+  closeSync(fd);
+}
+
+test('a healthy queue, and none at all', async (t) => {
+  const cli = box(t);
+  const none = await cli.ok(['doctor']);
+  assert.match(none, /All is well/);
+  assert.ok(!existsSync(cli.home), 'looking makes nothing');
+  await cli.ok(['enqueue', '--id', 'a', '--', 'true']);
+  await cli.ok(['cancel', 'a']);
+  assert.deepEqual(bad(await examine(cli, 0)), []);
+  const checks = (await examine(cli, 0)).map(({ check }) => check);
+  for (const check of ['integrity', 'schema', 'SQLite', 'disk space', 'file system', 'clock']) {
+    assert.ok(checks.includes(check), check);
+  }
+});
+
+test('warnings: modes, jobs that nobody serves, workers that died', async (t) => {
+  const queue = crew(t);
+  await queue.enqueue('a', 'sleep 60');
+  chmodSync(join(queue.home, 'queue.db'), 0o644);
+  const [mode, workers] = (await examine(queue, 0)).filter(({ level }) => level !== 'ok');
+  assert.deepEqual([mode?.check, workers?.check], ['mode', 'workers']);
+  assert.match(mode?.hint ?? '', /^chmod 600 /);
+  assert.match(workers?.hint ?? '', /worker start/);
+  chmodSync(join(queue.home, 'queue.db'), 0o600);
+
+  const [worker] = await queue.begin();
+  await killHard(...queue.supervisors(), worker?.pid ?? 0);
+  assert.ok(bad(await examine(queue, 0)).includes('dead workers warning'));
+});
+
+test('the clock was set back', async (t) => {
+  const cli = box(t);
+  await cli.ok(['enqueue', '--id', 'a', '--', 'true']);
+  await cli.ok(['cancel', 'a']);
+  const db = new DatabaseSync(join(cli.home, 'queue.db'));
+  db.exec("UPDATE job SET updated_at = updated_at + 3600000 WHERE id = 'a'");
+  db.close();
+  assert.deepEqual(bad(await examine(cli, 0)), ['clock warning']);
+});
+
+test('counts that are off are a failure', async (t) => {
+  const cli = box(t);
+  await cli.ok(['enqueue', '--id', 'a', '--', 'true']);
+  const db = new DatabaseSync(join(cli.home, 'queue.db'));
+  db.exec('UPDATE tally SET n = 7; DELETE FROM ready');
+  db.close();
+  const [finding] = (await examine(cli, 6)).filter(({ level }) => level === 'failure');
+  assert.equal(finding?.check, 'consistency');
+  assert.equal(finding.text, '1 counts that are off, 1 waiting jobs without a place in line');
+});
+
+test('a damaged database: told, left as it is, and what can be read is saved', async (t) => {
+  const cli = box(t);
+  const file = await filled(cli);
+  overwrite(file, Math.floor(statSync(file).size / 4096 / 2), 4);
+  const before = readFileSync(file);
+  const found = await examine(cli, 6);
+  assert.deepEqual(bad(found), ['integrity failure']);
+  assert.match(found.find(({ level }) => level === 'failure')?.hint ?? '', /--export/);
+
+  const saved = join(cli.directory, 'saved.ndjson');
+  const { code, stderr } = await cli.q(['doctor', '--export', saved]);
+  assert.equal(code, 0, stderr);
+  const jobs = readFileSync(saved, 'utf8').trimEnd().split('\n');
+  const [, told, gone] = /saved ([\d,]+) jobs to .*; (\d+) could not be read/.exec(stderr) ?? [];
+  assert.equal(Number(told?.replace(',', '')), jobs.length);
+  assert.equal(jobs.length + Number(gone), 2000);
+  assert.ok(jobs.length > 1500, `${jobs.length} saved`);
+  assert.equal(
+    new Set(jobs.map((job) => (JSON.parse(job) as { id: string }).id)).size,
+    jobs.length,
+  );
+  assert.deepEqual(readFileSync(file), before, 'the file was only read');
+  await cli.refused(['doctor', '--export', saved], 4);
+  assert.equal((await cli.ok(['doctor', '--export', '-'])).split('\n').length, jobs.length + 1);
+});
+
+test('truncated, emptied, foreign: the exit code says which', async (t) => {
+  const cli = box(t);
+  const file = await filled(cli);
+  truncateSync(file, 8 * 4096);
+  assert.ok(bad(await examine(cli, 6)).some((line) => line.endsWith('failure')));
+  const other = join(cli.directory, 'other.db');
+  writeFileSync(other, '');
+  assert.ok(bad(await examine(cli, 6, ['--db', other])).includes('database failure'));
+  writeFileSync(other, 'not a database at all, but long enough to look like a file\n'.repeat(100));
+  assert.ok(bad(await examine(cli, 6, ['--db', other])).includes('database failure'));
+  const foreign = new DatabaseSync(join(cli.directory, 'foreign.db'));
+  foreign.exec('CREATE TABLE t (a)');
+  foreign.close();
+  const args = ['--db', join(cli.directory, 'foreign.db')];
+  assert.ok(bad(await examine(cli, 6, args)).includes('schema failure'));
+  assert.ok(!existsSync(`${other}.d`), 'looking makes nothing');
+});
