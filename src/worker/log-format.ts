@@ -15,7 +15,7 @@
 // Once its attempt has ended a file may be replaced by the same bytes compressed with zstd,
 // under its name with `.zst` behind it (log-tidy.ts).
 
-import { readdirSync } from 'node:fs';
+import { readdirSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemCode } from '../errors.ts';
 import type { StreamName } from '../platform/starter.ts';
@@ -100,4 +100,20 @@ export function listLogFiles(directory: string): LogFileName[] {
 export function isMissing(error: unknown): boolean {
   const code = systemCode(error);
   return code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP';
+}
+
+/** The files of an attempt's log, in no order. */
+export function filesOf(root: string, key: number, attempt: number): LogFileName[] {
+  return listLogFiles(logDirectory(root, key)).filter(
+    (file) => file.key === key && file.attempt === attempt,
+  );
+}
+
+/** Throws where it is there and cannot be removed. */
+export function unlinkIfThere(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+  }
 }

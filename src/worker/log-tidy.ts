@@ -2,7 +2,7 @@
 // Guards guarantee 11: at every moment, also after a crash at any line, a log is there whole,
 // plain or compressed, and one that is being written is left alone.
 
-import { constants, readdirSync, statSync, unlinkSync } from 'node:fs';
+import { constants, readdirSync, statSync } from 'node:fs';
 import { open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -13,6 +13,7 @@ import {
   KEYS_PER_DIRECTORY,
   listLogFiles,
   type LogFileName,
+  unlinkIfThere,
 } from './log-format.ts';
 import type { LogOwners } from './output.ts';
 
@@ -116,12 +117,4 @@ async function compress(directory: string, { name }: LogFileName, now: number): 
 function removeStale(draft: string, now: number): void {
   const stat = statSync(draft, { throwIfNoEntry: false });
   if (stat !== undefined && now - stat.mtimeMs > STALE_MS) unlinkIfThere(draft);
-}
-
-function unlinkIfThere(path: string): void {
-  try {
-    unlinkSync(path);
-  } catch (error) {
-    if (!isMissing(error)) throw error;
-  }
 }

@@ -67,7 +67,11 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
   {
     name: 'output cap',
     edits: [
-      edit('src/worker/output.ts', 'if (segment > 2) unlinkIfThere(this.#path(segment - 2));', ''),
+      edit(
+        'src/worker/log-writer.ts',
+        'if (segment > 2) unlinkIfThere(this.#path(segment - 2));',
+        '',
+      ),
     ],
     caughtBy: named(
       'test/unit/output.test.ts',
@@ -90,7 +94,7 @@ export const COMMAND_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a link in place of a log is not followed',
-    edits: [edit('src/worker/output.ts', '  constants.O_EXCL |\n', '')],
+    edits: [edit('src/worker/log-writer.ts', '  constants.O_EXCL |\n', '')],
     caughtBy: named(
       'test/unit/output.test.ts',
       'a planted link is not followed, a leftover not continued',
