@@ -84,7 +84,7 @@ test('the clock was set back', async (t) => {
   const cli = box(t);
   await cli.ok(['enqueue', '--id', 'a', '--', 'true']);
   await cli.ok(['cancel', 'a']);
-  const db = new DatabaseSync(join(cli.home, 'queue.db'));
+  const db = new DatabaseSync(join(cli.home, 'queue.db'), { timeout: 5000 });
   db.exec("UPDATE job SET updated_at = updated_at + 3600000 WHERE id = 'a'");
   db.close();
   assert.deepEqual(bad(await examine(cli, 0)), ['clock warning']);
@@ -93,7 +93,7 @@ test('the clock was set back', async (t) => {
 test('counts that are off are a failure', async (t) => {
   const cli = box(t);
   await cli.ok(['enqueue', '--id', 'a', '--', 'true']);
-  const db = new DatabaseSync(join(cli.home, 'queue.db'));
+  const db = new DatabaseSync(join(cli.home, 'queue.db'), { timeout: 5000 });
   db.exec('UPDATE tally SET n = 7; DELETE FROM ready');
   db.close();
   const [finding] = (await examine(cli, 6)).filter(({ level }) => level === 'failure');

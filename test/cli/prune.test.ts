@@ -10,7 +10,7 @@ import { box } from './box.ts';
 
 /** As if these jobs had ended so long ago. */
 function age(queue: Crew, minutes: number, where = '1'): void {
-  const db = new DatabaseSync(join(queue.home, 'queue.db'));
+  const db = new DatabaseSync(join(queue.home, 'queue.db'), { timeout: 5000 });
   db.exec(`UPDATE job SET updated_at = updated_at - ${minutes * 60_000} WHERE ${where}`);
   db.close();
 }

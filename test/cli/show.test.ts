@@ -95,7 +95,7 @@ test('show: hundreds of attempts, and a line of any length, on a narrow terminal
   });
   await queue.finished('j');
   await queue.ok(['worker', 'stop']);
-  const db = new DatabaseSync(join(queue.home, 'queue.db'));
+  const db = new DatabaseSync(join(queue.home, 'queue.db'), { timeout: 5000 });
   db.exec(`
     WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 700)
     INSERT INTO attempt (job, number, run_token, worker, started_at, finished_at, outcome, exit_code)
