@@ -296,7 +296,7 @@ test('a log that is taken away while it grows fails nothing', (t) => {
 });
 
 test(
-  '200 MB of output: flat memory, capped file, marked',
+  '1 GB of output: flat memory, capped file, marked',
   { ...linuxOnly, timeout: 30_000 },
   async (t) => {
     const { run, start, logs } = harness(t, { logMaxBytes: MIB });
@@ -304,7 +304,7 @@ test(
     await run('head -c 20000000 /dev/zero');
     const before = process.memoryUsage.rss();
     let most = before;
-    const job = start('printf first; head -c 200000000 /dev/zero; printf last');
+    const job = start('printf first; head -c 1000000000 /dev/zero; printf last');
     let over = false;
     const watching = job.ended.then(() => (over = true));
     while (!over) {
@@ -313,14 +313,15 @@ test(
     }
     await watching;
     const { logBytes } = await job.ended;
-    assert.equal(logBytes, 200_000_009);
-    assert.ok(most - before < 100 * MIB, `grew by ${(most - before) / MIB} MiB`);
+    assert.equal(logBytes, 1_000_000_009);
+    // A collector that is in no hurry took 132 MiB once; what is kept would be all of it.
+    assert.ok(most - before < 300 * MIB, `grew by ${(most - before) / MIB} MiB`);
     assert.ok(logs.size(job.job.key, 1) <= MIB);
     const { all, shape } = readAll(logs, job.job.key);
     assert.equal(all.subarray(0, 6).toString('latin1'), 'first\0');
     assert.equal(all.subarray(-5).toString('latin1'), '\0last');
     const cut = Number(shape.find((mark) => mark.startsWith('cut'))?.slice(4));
-    assert.equal(all.length + cut, 200_000_009);
+    assert.equal(all.length + cut, 1_000_000_009);
   },
 );
 
