@@ -13,7 +13,7 @@ import { type Column, Table } from './table.ts';
 
 /** As many as a page of the store costs a few milliseconds. */
 const PAGE = 1000;
-const SCANNED_PAGE = 10_000;
+const SCANNED_PAGE = 3000;
 const DEFAULT_LIMIT = 50;
 
 export const LIMIT_FLAGS = {

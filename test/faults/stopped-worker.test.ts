@@ -53,11 +53,14 @@ suite('a worker stopped past its lease', { concurrency: 2 }, () => {
       assert.equal(story(queue, 'job'), `${before} E2`);
       // It is none the worse for it.
       assert.ok((await queue.workers()).some(({ pid }) => pid === owner.pid));
-      const more = Array.from({ length: 20 }, () => '{"command":"sleep 0.1"}').join('\n');
-      await queue.ok(['enqueue', '-'], { input: more });
+      // One for each of the two.
+      for (const id of ['a', 'b'])
+        await queue.enqueue(id, 'until [ -e over ]; do sleep 0.02; done');
       await until('it works again', async () =>
         (await queue.workers()).some(({ pid, jobs }) => pid === owner.pid && jobs.length > 0),
       );
+      writeFileSync(join(queue.directory, 'over'), '');
+      for (const one of await queue.allFinished(['a', 'b'])) assert.equal(one.state, 'completed');
     });
   }
 });

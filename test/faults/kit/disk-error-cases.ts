@@ -83,6 +83,7 @@ export function diskErrorTests(title: string, steps: Steps): void {
           const swept = await sweepWorker(queue, sweep, (what) => assertEnded(queue, what));
           const { points, injected, unclean } = swept;
           t.diagnostic(`${points} points, ${injected} errors, ${unclean} times workers gave up`);
+          assert.ok(injected > 0, 'nothing was ever refused');
         },
       );
     }

@@ -21,6 +21,9 @@ const SETTINGS: readonly (readonly [string, readonly string[]])[] = [
   ['grace', ['1s', '3s', '30s']],
 ];
 
+/** A stop is rare, and this many steps never go by without one. */
+const STOP_EVERY = 25;
+
 /** What an enqueue may take, before one has. */
 const USUAL_MS = 40;
 
@@ -90,9 +93,9 @@ export class Driver {
   }
 
   async #meddle(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
+    for (let n = 1; !signal.aborted; n += 1) {
       await sleep(this.#chance.between(200, 900));
-      const step = this.#step();
+      const step = n % STOP_EVERY === 0 ? this.#stop() : this.#step();
       this.#count(step.what);
       await this.#take(step);
     }
@@ -108,7 +111,11 @@ export class Driver {
       const [name, values] = chance.one(SETTINGS) ?? ['lease', []];
       return { what: 'set', name, value: chance.one(values) ?? '2s' };
     }
-    const args = chance.happens(0.5) ? ['--now'] : ['--grace', '500ms'];
+    return this.#stop();
+  }
+
+  #stop(): Step {
+    const args = this.#chance.happens(0.5) ? ['--now'] : ['--grace', '500ms'];
     return { what: 'stop', args };
   }
 
