@@ -19,9 +19,14 @@ const ON_BUN = process.versions['bun'] !== undefined;
 const GOAL = Number(process.env['MODEL_COMMANDS'] ?? (ON_BUN ? 5000 : 20_000));
 const BATCH = 25;
 
-/** How often each transition must have been made, in this many commands. */
-const OFTEN = 20;
-const IN_COMMANDS = 20_000;
+/** How often each transition must have been made for each thousand commands of GOAL. */
+const OFTEN = 1;
+/**
+ * Chance may leave a rare transition out for a while: exploring goes on until none is
+ * missing, and gives up after this many times GOAL. The rarest comes 1.8 times in a thousand
+ * commands; that it comes less than a third as often in so many is out of the question.
+ */
+const PATIENCE = 4;
 
 /** Every answer and refusal that the store has; each must have been met. */
 const ANSWERS = [
@@ -55,7 +60,7 @@ async function play(w: World, history: readonly Command[], met: Met): Promise<vo
   }
 }
 
-/** Random histories until there were enough commands; answers with how many. */
+/** Random histories until there were enough commands and nothing is missing; says how many. */
 async function explore(w: World, met: Met, seed: number): Promise<number> {
   let commands = 0;
   const path = process.env['MODEL_PATH'];
@@ -63,7 +68,9 @@ async function explore(w: World, met: Met, seed: number): Promise<number> {
     commands += history.length;
     await play(w, history, met);
   });
-  for (let batch = 0; commands < GOAL; batch += 1) {
+  const enough = (): boolean =>
+    commands >= PATIENCE * GOAL || (commands >= GOAL && missing(met).length === 0);
+  for (let batch = 0; !enough(); batch += 1) {
     const result = await fc.check(property, {
       seed: seed + batch,
       numRuns: BATCH,
@@ -119,9 +126,8 @@ export function histories(test: ContractTest): void {
       // A history that is repeated alone need not meet everything.
       if (process.env['MODEL_PATH'] !== undefined) return;
       assert.ok(commands >= GOAL);
-      assertDocumented(met.transitions, Math.floor((OFTEN * commands) / IN_COMMANDS));
-      if (commands < IN_COMMANDS) return;
-      for (const answer of ANSWERS) assert.ok(met.answers.has(answer), `${answer} was never met`);
+      assertDocumented(met.transitions);
+      assert.deepEqual(missing(met), [], `not met in ${commands} commands`);
     },
     { timeout: 300_000 },
   );
@@ -131,16 +137,23 @@ function counted(counts: ReadonlyMap<string, number>): string {
   return [...counts].map(([name, n]) => `${name} ${n}`).join(' · ');
 }
 
-/** What was done is what the docs say can be done, both ways; each at least this often. */
-function assertDocumented(taken: ReadonlyMap<string, number>, often: number): void {
-  const documented = documentedTransitions().map(([verb, from, to]) => `${verb} ${from} ${to}`);
-  for (const transition of taken.keys()) {
-    assert.ok(documented.includes(transition), `${transition} is not in docs/states.md`);
-  }
-  for (const transition of documented) {
+/** What the docs say can be done and was not done often enough, and answers never met. */
+function missing(met: Met): string[] {
+  const often = Math.floor((OFTEN * GOAL) / 1000);
+  const transitions = documented()
     // Nothing enters `blocked` until jobs can depend on others.
-    if (transition.split(' ')[1] === 'blocked') continue;
-    const times = taken.get(transition) ?? 0;
-    assert.ok(times >= often, `${transition} was taken ${times} times, not ${often}`);
+    .filter((transition) => transition.split(' ')[1] !== 'blocked')
+    .filter((transition) => (met.transitions.get(transition) ?? 0) < often);
+  return [...transitions, ...ANSWERS.filter((answer) => !met.answers.has(answer))];
+}
+
+/** Nothing was done that the docs do not say can be done. */
+function assertDocumented(taken: ReadonlyMap<string, number>): void {
+  for (const transition of taken.keys()) {
+    assert.ok(documented().includes(transition), `${transition} is not in docs/states.md`);
   }
+}
+
+function documented(): string[] {
+  return documentedTransitions().map(([verb, from, to]) => `${verb} ${from} ${to}`);
 }
