@@ -2,6 +2,8 @@
 // else, a timer. Rings while nobody waits are kept as one, so no event is ever missed and
 // a burst of them costs one round.
 
+import type { Env } from '../env.ts';
+
 export class Bell {
   #rung = false;
   #wake: (() => void) | null = null;
@@ -20,5 +22,30 @@ export class Bell {
       this.#wake = null;
     }
     this.#rung = false;
+  }
+}
+
+/** One timer: setting it again forgets what it was set to before. */
+export class Alarm {
+  readonly #env: Env;
+  readonly #onRing: () => void;
+  #pending = new AbortController();
+
+  constructor(env: Env, onRing: () => void) {
+    this.#env = env;
+    this.#onRing = onRing;
+  }
+
+  /** Rings once after `ms`. */
+  set(ms: number): void {
+    this.clear();
+    this.#pending = new AbortController();
+    this.#env.sleep(ms, this.#pending.signal).then(this.#onRing, () => {
+      // Cleared, or set anew.
+    });
+  }
+
+  clear(): void {
+    this.#pending.abort();
   }
 }

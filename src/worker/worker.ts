@@ -8,9 +8,10 @@ import { type Env, pause } from '../env.ts';
 import { messageOf, QueuectlError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
 import type { Attention, Claimed, Ended, Store } from '../store/store.ts';
-import { Bell } from './bell.ts';
+import { Alarm, Bell } from './bell.ts';
 import { Leases, type Slot } from './lease.ts';
 import type { Log } from './log.ts';
+import { logResults } from './log-results.ts';
 import type { AttemptEnd, EndCause, Runner } from './runner.ts';
 
 /** Watches are hints: everything is looked at this often all the same. */
@@ -56,6 +57,7 @@ export class Worker {
   /** Ended but not yet recorded. */
   #ended: (Ended & { readonly job: Claimed })[] = [];
   readonly #leases: Leases;
+  readonly #alarm: Alarm;
   #settings: Settings;
   /** As of the last look; null: look again, whatever it is now. */
   #version: number | null = null;
@@ -68,7 +70,6 @@ export class Worker {
   #nextDue: number | null = null;
   /** Boot clock: when a graceful stop becomes an immediate one. */
   #stopBy: number | null = null;
-  #alarm = new AbortController();
   #failure: QueuectlError | null = null;
   #outdated: QueuectlError | null = null;
   /** What the storage refused last, while it does. */
@@ -88,6 +89,11 @@ export class Worker {
       running: this.#slots,
       ended: () => this.#ended.map(({ attempt }) => attempt),
       onFailure: (error) => this.#storageFailed(error),
+    });
+    this.#alarm = new Alarm(env, () => {
+      // Here and not in the next round only: that may be waiting for the write lock.
+      this.#watchClocks();
+      this.#bell.ring();
     });
   }
 
@@ -114,7 +120,7 @@ export class Worker {
       if (this.#failure !== null) throw this.#failure;
     } finally {
       this.#closing.abort();
-      this.#alarm.abort();
+      this.#alarm.clear();
       watch.close();
       await Promise.all(background);
     }
@@ -225,23 +231,7 @@ export class Worker {
     this.#ended = this.#ended.slice(ended.length);
     if (this.#trouble !== null) this.#options.log('the storage takes writes again');
     this.#trouble = null;
-    for (const [index, { job, outcome }] of ended.entries()) {
-      const result = recorded[index];
-      if (result === undefined || result.stale) {
-        this.#options.log(
-          `${job.id}: attempt ${job.number} was no longer ours; its result is dropped`,
-          { level: 'warn', job: job.id, attempt: job.number, outcome: outcome.kind },
-        );
-      } else if (result.state !== 'completed') {
-        this.#options.log(`${job.id}: attempt ${job.number} ${outcome.kind}, now ${result.state}`, {
-          level: result.state === 'failed' || result.state === 'dead' ? 'warn' : 'info',
-          job: job.id,
-          attempt: job.number,
-          outcome: outcome.kind,
-          state: result.state,
-        });
-      }
-    }
+    logResults(this.#options.log, ended, recorded);
     this.#hungry = claimed.length === free && free > 0;
     this.#nextDue = nextDue;
     let ours = claimed;
@@ -258,7 +248,7 @@ export class Worker {
     this.#watchClocks();
     // Due, and still not claimed: it was not its turn to be moved yet, or is not for us.
     const more = nextDue !== null && nextDue <= env.now() && claimed.length < free;
-    if (more) this.#setAlarm(PROMOTE_PAUSE_MS);
+    if (more) this.#alarm.set(PROMOTE_PAUSE_MS);
   }
 
   /** Those of them that are still ours. */
@@ -357,7 +347,7 @@ export class Worker {
    */
   #watchClocks(): void {
     const { env } = this.#options;
-    this.#alarm.abort();
+    this.#alarm.clear();
     const waits: number[] = [];
     if (this.#nextDue !== null) {
       const wait = this.#nextDue - env.now();
@@ -370,22 +360,6 @@ export class Worker {
       else waits.push(wait);
     }
     const next = Math.min(...waits);
-    if (next <= POLL_MS) this.#setAlarm(next);
-  }
-
-  /** Rings once after `ms`, unless it is set again before. */
-  #setAlarm(ms: number): void {
-    this.#alarm.abort();
-    this.#alarm = new AbortController();
-    this.#options.env.sleep(ms, this.#alarm.signal).then(
-      () => {
-        // Here and not in the next round only: that may be waiting for the write lock.
-        this.#watchClocks();
-        this.#bell.ring();
-      },
-      () => {
-        // A later look has set another one.
-      },
-    );
+    if (next <= POLL_MS) this.#alarm.set(next);
   }
 }
