@@ -238,7 +238,11 @@ async function steady(lab: Lab, crowd: Crowd): Promise<{ leaks: string[]; most: 
   for (const role of ['worker', 'supervisor'] as const) {
     const [model] = fresh.filter((one) => one.role === role).flatMap((one) => usage(one) ?? []);
     const used = before.filter((one) => one.role === role).flatMap((one) => usage(one) ?? []);
-    if (model === undefined || used.length === 0) continue;
+    if (model === undefined || used.length === 0) {
+      // Supervisors may all have been killed; workers are kept up until the drain is over.
+      if (role === 'worker') leaks.push('no worker that could be compared with a new one');
+      continue;
+    }
     const top = {
       descriptors: Math.max(...used.map(({ descriptors }) => descriptors)),
       bytes: Math.max(...used.map(({ bytes }) => bytes)),
