@@ -62,9 +62,10 @@ export function retryText(ended: Attempt, next: Job | null, now: number): string
   return `${how}; again as soon as a worker is free`;
 }
 
-/** In whole seconds where there are some: the jitter of a backoff is of no interest. */
+/** In whole seconds, or tenths of one: the jitter of a backoff is of no interest. */
 export function roughly(ms: number): string {
-  return formatDuration(ms < 1000 ? ms : Math.round(ms / 1000) * 1000);
+  const unit = ms < 950 ? 100 : 1000;
+  return formatDuration(Math.max(1, Math.round(ms / unit)) * unit);
 }
 
 /** A worker that is free has claimed by then. */
