@@ -7,7 +7,7 @@ import type { Store, SupervisorRecord, WorkerRecord } from './store/store.ts';
 
 /** Certainly gone: it has ended, or the machine has booted since. */
 export function isGone(
-  store: Store,
+  store: Pick<Store, 'oneMachine'>,
   env: Env,
   identity: ProcessIdentity,
   self: ProcessIdentity = selfIdentity(),
@@ -20,7 +20,11 @@ export function isGone(
  * Also one that nobody here can see, of another container say, and that has been silent
  * for its lease. A container that was removed never says goodbye.
  */
-export function isWorkerGone(store: Store, env: Env, worker: WorkerRecord): boolean {
+export function isWorkerGone(
+  store: Pick<Store, 'oneMachine'>,
+  env: Env,
+  worker: WorkerRecord,
+): boolean {
   if (isGone(store, env, worker.identity)) return true;
   return env.liveness(worker.identity) === 'unknown' && worker.leaseUntil <= env.boot();
 }

@@ -1,15 +1,12 @@
 // What `doctor` looks at beside the database: the place, the machine, who works here.
 
-import { lstatSync, readFileSync, type Stats } from 'node:fs';
+import { accessSync, constants, lstatSync, readFileSync, type Stats } from 'node:fs';
+import { dirname } from 'node:path';
 import { systemEnv } from '../env.ts';
-import { messageOf } from '../errors.ts';
 import type { Location } from '../location.ts';
 import { freeBytes, networkFileSystem } from '../platform/filesystem.ts';
-import { isGone } from '../presence.ts';
-import { Queue } from '../queue.ts';
-import type { Finding } from '../store/inspection.ts';
-import { openStore } from '../store/open.ts';
-import { NO_FILTER } from '../store/store.ts';
+import { isGone, isWorkerGone } from '../presence.ts';
+import type { Finding, QueueRecords } from '../store/inspection.ts';
 import type { Io } from './io.ts';
 import { reasonOf } from './reason.ts';
 import { unservedHint } from './serving.ts';
@@ -28,9 +25,17 @@ const FEW_FILES = 256;
 
 export function* inspectPlace(location: Location): Generator<Finding> {
   yield { check: 'queuectl', level: 'ok', text: `${VERSION} on ${runtime()}` };
-  yield* directory('home', location.home);
-  for (const path of [location.logs, location.jobLogs, location.workerLogs, location.roster]) {
-    yield* directory('directory', path, true);
+  const home = [...directory('home', location.home)];
+  yield* home;
+  // What is wrong with the home is wrong with what is in it.
+  if (home.every(({ level }) => level !== 'failure')) {
+    for (const path of [location.logs, location.jobLogs, location.workerLogs, location.roster]) {
+      yield* directory('directory', path, true);
+    }
+  }
+  const beside = dirname(location.database);
+  if (beside !== location.home && typeof lookAt(beside) === 'object' && !mayWrite(beside)) {
+    yield unwritable('directory', beside);
   }
   const network = networkFileSystem(location.database);
   if (network === null) {
@@ -57,7 +62,8 @@ function runtime(): string {
 function* directory(check: string, path: string, quiet = false): Generator<Finding> {
   const stat = lookAt(path);
   if (typeof stat === 'string') {
-    yield { check, level: 'failure', code: 'unavailable', text: `${path}: ${stat}` };
+    const hint = 'look at the owner and the mode of the directories above it';
+    yield { check, level: 'failure', code: 'unavailable', text: `${path}: ${stat}`, hint };
     return;
   }
   if (stat === undefined) {
@@ -66,14 +72,32 @@ function* directory(check: string, path: string, quiet = false): Generator<Findi
   }
   const me = process.geteuid?.();
   if (me !== undefined && stat.uid !== me) {
-    const text = `${path} belongs to another user (uid ${stat.uid})`;
-    yield { check, level: 'failure', code: 'foreign_owner', text };
+    const text = `${path} belongs to another user (uid ${stat.uid}, you are ${me})`;
+    const hint = 'run queuectl as that user, or choose a place of your own with QUEUECTL_HOME';
+    yield { check, level: 'failure', code: 'foreign_owner', text, hint };
+  } else if (stat.isDirectory() && !mayWrite(path)) {
+    yield unwritable(check, path);
   } else if (me !== undefined && stat.isDirectory() && (stat.mode & 0o077) !== 0) {
     const text = `others may look into ${path}: commands and their output can hold secrets`;
     yield { check, level: 'warning', text, hint: `chmod 700 ${path}` };
   } else if (!quiet) {
     yield { check, level: 'ok', text: path };
   }
+}
+
+function mayWrite(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK | constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function unwritable(check: string, path: string): Finding {
+  const text = `nothing can be written in ${path}, so nothing can be enqueued and no worker starts`;
+  const hint = `chmod 700 ${path}, or mount its file system for writing`;
+  return { check, level: 'failure', code: 'read_only', text, hint };
 }
 
 /** Undefined where nothing is; a text where nothing can be looked at. */
@@ -99,78 +123,38 @@ function* room(check: string, path: string): Generator<Finding> {
   }
 }
 
-/** `usable`: the database may be opened for work. */
-export async function inspectMachine(
-  location: Location,
-  usable: boolean,
-  io: Io,
-): Promise<Finding[]> {
-  const findings: Finding[] = [];
-  const there = typeof lookAt(location.database) === 'object';
-  if (usable && there) {
-    try {
-      findings.push(...(await inspectQueue(location, io)));
-    } catch (error) {
-      const text = messageOf(error);
-      findings.push({ check: 'queue', level: 'failure', code: 'unavailable', text });
-    }
-  }
-  return [...findings, ...inspectLimits()];
+/** `records` null: there is no queue that could be read. */
+export function* inspectMachine(records: QueueRecords | null, io: Io): Generator<Finding> {
+  if (records !== null) yield* inspectQueue(records, io);
+  yield* inspectLimits();
 }
 
-/** How long doctor waits for a lock: it is there to say so, not to wait. */
-const PATIENCE_MS = 5000;
-
-async function inspectQueue(location: Location, io: Io): Promise<Finding[]> {
-  const store = await openStore(location, { env: systemEnv, patience: PATIENCE_MS });
-  try {
-    const queue = new Queue(store, systemEnv);
-    const workers = await queue.workers();
-    const gone = (await store.workers()).filter(({ identity }) =>
-      isGone(store, systemEnv, identity),
-    );
-    const { counts } = await queue.stats();
-    const findings: Finding[] = [];
-    const waiting = counts.filter(({ state }) => state === 'pending' || state === 'failed');
-    const unserved = unservedHint(
-      workers,
-      waiting.map((row) => row.queue),
-    );
-    const text = workers.length === 0 ? 'none runs' : `${count(workers.length, 'worker')} alive`;
-    if (unserved !== null) {
-      findings.push({
-        check: 'workers',
-        level: 'warning',
-        text: `${text}, and jobs wait`,
-        hint: unserved,
-      });
-    } else {
-      findings.push({ check: 'workers', level: 'ok', text });
-    }
-    if (gone.length > 0 && workers.length === 0) {
-      findings.push({
-        check: 'dead workers',
-        level: 'warning',
-        text: `${count(gone.length, 'worker')} died and nobody has recovered what they ran`,
-        hint: 'any worker does: queuectl worker start',
-      });
-    }
-    const [newest] = (await queue.list({ ...NO_FILTER, sort: 'updated', limit: 1, cursor: null }))
-      .jobs;
-    const ahead = (newest?.updatedAt ?? 0) - io.now();
-    findings.push(
-      ahead > AHEAD_MS
-        ? {
-            check: 'clock',
-            level: 'warning',
-            text: `a job was changed ${Math.round(ahead / 1000)} s from now: the clock was set back`,
-            hint: 'jobs with a run_at wait by this clock: set it right, for instance with timedatectl',
-          }
-        : { check: 'clock', level: 'ok', text: 'not behind the newest change' },
-    );
-    return findings;
-  } finally {
-    await store.close();
+function* inspectQueue(records: QueueRecords, io: Io): Generator<Finding> {
+  const alive = records.workers.filter((worker) => !isWorkerGone(records, systemEnv, worker));
+  const gone = records.workers.filter(({ identity }) => isGone(records, systemEnv, identity));
+  const check = 'workers';
+  const text = alive.length === 0 ? 'none runs' : `${count(alive.length, 'worker')} alive`;
+  const hint = unservedHint(alive, records.waiting);
+  if (hint === null) yield { check, level: 'ok', text };
+  else yield { check, level: 'warning', text: `${text}, and jobs wait`, hint };
+  if (gone.length > 0 && alive.length === 0) {
+    yield {
+      check: 'dead workers',
+      level: 'warning',
+      text: `${count(gone.length, 'worker')} died and nobody has recovered what they ran`,
+      hint: 'any worker does: queuectl worker start',
+    };
+  }
+  const ahead = (records.newestChange ?? 0) - io.now();
+  if (ahead > AHEAD_MS) {
+    yield {
+      check: 'clock',
+      level: 'warning',
+      text: `a job was changed ${Math.round(ahead / 1000)} s from now: the clock was set back`,
+      hint: 'jobs with a run_at wait by this clock: set it right, for instance with timedatectl',
+    };
+  } else {
+    yield { check: 'clock', level: 'ok', text: 'not behind the newest change' };
   }
 }
 

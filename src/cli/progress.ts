@@ -32,6 +32,13 @@ export class Progress {
     this.#io.context.stderr.write(`${CLEAR}${what} ${bar}${grouped(done)}${of} ${unit}`);
   }
 
+  /** For what does not say how far it has come. */
+  say(what: string): void {
+    if (!this.#shown) return;
+    this.#drawn = true;
+    this.#io.context.stderr.write(CLEAR + what);
+  }
+
   #bar(part: number): string {
     const full = Math.round(Math.min(Math.max(part, 0), 1) * BAR_WIDTH);
     const { good, dim } = this.#io.errorStyle;

@@ -5,11 +5,10 @@ import { lstatSync } from 'node:fs';
 import type { Env } from '../env.ts';
 import { QueuectlError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
-import type { Job } from '../job.ts';
 import { ensureHome, isHomeComplete, type Location } from '../location.ts';
 import { networkFileSystem } from '../platform/filesystem.ts';
 import type { Glance } from './glance.ts';
-import type { Finding } from './inspection.ts';
+import type { Inspection, Salvaged, SalvagedJob } from './inspection.ts';
 import type { Store } from './store.ts';
 
 export interface OpenOptions {
@@ -61,16 +60,19 @@ export async function glanceAtStore(location: Location): Promise<Glance | null> 
 }
 
 /** Looks the store over, also one that cannot be opened any more. Reads only. */
-export async function inspectStore({ database }: Location): Promise<Finding[]> {
+export async function inspectStore(
+  { database }: Location,
+  onLong?: (bytes: number) => void,
+): Promise<Inspection> {
   const { inspectDatabase } = await import('./sqlite/inspect.ts');
-  return inspectDatabase(database);
+  return inspectDatabase(database, onLong);
 }
 
 /** Hands over each job that can still be read. Reads only. */
 export async function salvageStore(
   { database }: Location,
-  onJob: (job: Job) => void,
-): Promise<{ readonly jobs: number; readonly gaps: number }> {
+  onJob: (found: SalvagedJob) => void,
+): Promise<Salvaged> {
   const { salvage } = await import('./sqlite/salvage.ts');
   return salvage(database, onJob);
 }

@@ -68,10 +68,15 @@ function commandLines(markdown: string): string[] {
   });
 }
 
-/** `queuectl …` up to the end of the command: a pipe, a list, a substitution, a comment. */
+/**
+ * `queuectl …` up to the end of the command: a pipe, a list, a substitution, a comment. Not the
+ * directory `~/.queuectl`.
+ */
 function callsIn(line: string): string[] {
   return [
-    ...line.replaceAll(/'[^']*'|"(?:\\.|[^"])*"/g, 'TEXT').matchAll(/\bqueuectl( [^|;&)#]*)?/g),
+    ...line
+      .replaceAll(/'[^']*'|"(?:\\.|[^"])*"/g, 'TEXT')
+      .matchAll(/(?<!\.)\bqueuectl( [^|;&)#]*)?/g),
   ]
     .filter(([, rest]) => rest !== undefined)
     .map(([, rest = '']) => rest.trim());

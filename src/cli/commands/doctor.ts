@@ -9,19 +9,28 @@ import { defineCommand, NO_OPERANDS } from '../command.ts';
 import { inspectMachine, inspectPlace } from '../inspect.ts';
 import type { Io } from '../io.ts';
 import { locationOf } from '../open.ts';
-import { count, visible } from '../text.ts';
+import { usage } from '../parse.ts';
+import { Progress } from '../progress.ts';
+import { bytes, count, visible } from '../text.ts';
 
 export const command = defineCommand({
   summary: 'look for what is wrong, and say what to do',
-  usage: ['doctor', 'doctor --export FILE'],
+  usage: ['doctor', 'doctor --export FILE [--unfinished]'],
   about: [
     'Exit code: 0 where nothing fails, warnings included; 6 for a database that is damaged,\n' +
       'foreign or newer; 5 for one that cannot be used; 1 for anything else that fails.',
-    '--export writes every job that can still be read from a damaged database to FILE, one\n' +
-      'JSON object a line; - is stdout. queuectl enqueue --file takes the fields it knows.',
+    '--export saves every job that can still be read, from a damaged database as from a sound\n' +
+      'one, in a new FILE, one JSON object a line; - is stdout. It says how many were lost, and\n' +
+      'answers 6 if all were. With --unfinished only those that are still to run, so that\n' +
+      'queuectl enqueue --file takes them, under their ids: after these three nothing that had\n' +
+      'ended runs again, and what was running starts anew:\n' +
+      '  queuectl doctor --export jobs.ndjson --unfinished\n' +
+      '  mv ~/.queuectl ~/.queuectl.damaged      (workers stopped)\n' +
+      '  queuectl enqueue --file jobs.ndjson',
   ],
   flags: {
     export: { type: 'text', value: 'FILE', help: 'save what can be read of the jobs' },
+    unfinished: { type: 'boolean', help: 'with --export: only what is still to run, for enqueue' },
   },
   operands: NO_OPERANDS,
   examples: [
@@ -33,27 +42,35 @@ export const command = defineCommand({
     const location = locationOf(io);
     if (flags.export !== undefined) {
       const { exportJobs } = await import('../export-jobs.ts');
-      return await exportJobs(flags.export, location, io);
+      const options = { file: flags.export, unfinished: flags.unfinished };
+      return await exportJobs(options, location, io);
     }
+    if (flags.unfinished) throw usage('--unfinished goes with --export', 'doctor');
     return await examine(location, io);
   },
 });
 
 async function examine(location: Location, io: Io): Promise<number> {
   const findings = [...inspectPlace(location)];
-  const database = await inspectStore(location);
-  findings.push(...database);
-  // An older schema would be migrated by whoever opens it.
-  const usable = !database.some(
-    ({ check, level }) => level === 'failure' || (check === 'schema' && level === 'warning'),
-  );
-  findings.push(...(await inspectMachine(location, usable, io)));
+  const progress = new Progress(io);
+  const database = await inspectStore(location, (size) => {
+    progress.say(`Checking ${bytes(size)} …`);
+  });
+  progress.clear();
+  findings.push(...database.findings, ...inspectMachine(database.records, io));
   if (io.json) io.printJson(findings.map(findingJson));
   else print(findings, io);
-  const failure = findings.find(({ level }) => level === 'failure');
-  if (failure === undefined) return 0;
-  io.warn(`${failure.check}: ${visible(failure.text)}`);
-  return EXIT_CODE_OF[failure.code ?? 'internal'];
+  // Damage before what stands in the way, and that before all else.
+  const [worst] = findings
+    .filter(({ level }) => level === 'failure')
+    .toSorted((a, b) => exitCodeOf(b) - exitCodeOf(a));
+  if (worst === undefined) return 0;
+  io.warn(`${worst.check}: ${visible(worst.text)}`);
+  return exitCodeOf(worst);
+}
+
+function exitCodeOf({ code }: Finding): number {
+  return EXIT_CODE_OF[code ?? 'internal'];
 }
 
 function findingJson({ check, level, text, hint }: Finding): Record<string, unknown> {

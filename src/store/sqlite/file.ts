@@ -28,14 +28,7 @@ export function refuseWhatIsNotOurs(path: string): Stats {
     });
   }
   refuseEmpty(stat, path);
-  const magic = new Uint8Array(16);
-  const fd = openSync(path, 'r');
-  try {
-    readSync(fd, magic, 0, 16, 0);
-  } finally {
-    closeSync(fd);
-  }
-  if (new TextDecoder('latin1').decode(magic) !== 'SQLite format 3\0') {
+  if (!isSqlite(headOf(path))) {
     throw new QueuectlError(
       'foreign',
       `${path} is not a SQLite database, or its beginning is destroyed`,
@@ -52,4 +45,23 @@ export function refuseEmpty({ size }: Pick<Stats, 'size'>, path: string): void {
   throw new QueuectlError('damaged', `${path} is empty: its content was lost`, {
     hint: 'restore it from a backup; move the file away to begin with an empty queue',
   });
+}
+
+export const HEAD_BYTES = 100;
+const MAGIC = 'SQLite format 3\0';
+
+/** What SQLite calls the header of a database; shorter files leave zeros. */
+export function headOf(path: string): Uint8Array {
+  const head = new Uint8Array(HEAD_BYTES);
+  const fd = openSync(path, 'r');
+  try {
+    readSync(fd, head, 0, HEAD_BYTES, 0);
+  } finally {
+    closeSync(fd);
+  }
+  return head;
+}
+
+export function isSqlite(head: Uint8Array): boolean {
+  return new TextDecoder('latin1').decode(head.subarray(0, MAGIC.length)) === MAGIC;
 }

@@ -1,15 +1,17 @@
 // What `doctor` asks about a database, also one that cannot be opened for work any more.
 // Invariant: it reads only; a file that is damaged stays as it was found.
 
-import { lstatSync, type Stats } from 'node:fs';
-import { DatabaseSync } from 'node:sqlite';
-import { messageOf, QueuectlError } from '../../errors.ts';
-import type { Finding } from '../inspection.ts';
+import { accessSync, constants, lstatSync, type Stats } from 'node:fs';
+import type { DatabaseSync } from 'node:sqlite';
+import { messageOf, QueuectlError, systemCode } from '../../errors.ts';
+import type { Finding, Inspection, QueueRecords } from '../inspection.ts';
 import { isSafeVersion, OLDEST_SAFE_SQLITE } from './connection.ts';
 import { explain } from './explain.ts';
+import { headOf, isSqlite } from './file.ts';
+import { openToLook, unreadable } from './look.ts';
 import { APPLICATION_ID, SCHEMA_VERSION } from './schema.ts';
+import { workers } from './workers.ts';
 
-const BUSY_TIMEOUT_MS = 5000;
 /** SQLite's default is to list a hundred; the first few tell what there is to tell. */
 const MOST_PROBLEMS = 5;
 /** A checkpoint leaves some MiB; far more means that somebody keeps it from working. */
@@ -18,66 +20,124 @@ const LARGE_WAL_BYTES = 64 * 1024 * 1024;
 const RESTORE =
   'keep the file; restore a backup, or save what can be read: queuectl doctor --export FILE';
 
-export function inspectDatabase(path: string): Finding[] {
-  let stat: Stats | undefined;
+/** `onLong` is told the size before all of it is read. */
+export function inspectDatabase(path: string, onLong?: (bytes: number) => void): Inspection {
+  const findings: Finding[] = [];
+  let records: QueueRecords | null = null;
+  const isFine = (more: Iterable<Finding>): boolean => {
+    let fine = true;
+    for (const finding of more) {
+      findings.push(finding);
+      // What cannot be written can be read all the same.
+      fine &&= finding.level !== 'failure' || finding.code === 'read_only';
+    }
+    return fine;
+  };
   try {
-    stat = lstatSync(path, { throwIfNoEntry: false });
+    const stat = lstatSync(path, { throwIfNoEntry: false });
+    if (stat === undefined) {
+      findings.push(absent(path));
+    } else if (isFine(fileFindings(path, stat))) {
+      const db = openToLook(path);
+      try {
+        onLong?.(stat.size);
+        // What an older schema says would be migrated first by whoever opens it.
+        if (isFine(contentFindings(db, path)) && versionOf(db) === SCHEMA_VERSION) {
+          records = recordsOf(db);
+        }
+      } finally {
+        db.close();
+      }
+    }
   } catch (error) {
-    return [failed('database', explain(error, path))];
+    const refused = systemCode(error) === 'EACCES';
+    findings.push(failed('database', refused ? unreadable(path, error) : explain(error, path)));
   }
-  if (stat === undefined) {
-    return [{ check: 'database', level: 'ok', text: `none yet: ${path} is made at first use` }];
+  return { findings, records };
+}
+
+function absent(path: string): Finding {
+  if (lstatSync(`${path}-wal`, { throwIfNoEntry: false }) === undefined) {
+    return { check: 'database', level: 'ok', text: `none yet: ${path} is made at first use` };
   }
-  const findings = [...fileFindings(path, stat)];
-  if (findings.some(({ level }) => level === 'failure')) return findings;
-  let db: DatabaseSync;
-  try {
-    db = new DatabaseSync(path, { readOnly: true, timeout: BUSY_TIMEOUT_MS });
-  } catch (error) {
-    return [...findings, failed('database', explain(error, path))];
-  }
-  try {
-    return [...findings, ...contentFindings(db, path)];
-  } finally {
-    db.close();
-  }
+  return {
+    check: 'database',
+    level: 'failure',
+    code: 'damaged',
+    text: `${path} is gone, but its ${path}-wal is still there`,
+    hint: 'put the database back beside it; move both away to begin with an empty queue',
+  };
 }
 
 function* fileFindings(path: string, stat: Stats): Generator<Finding> {
+  const check = 'database';
   if (!stat.isFile()) {
-    yield {
-      check: 'database',
-      level: 'failure',
-      code: 'foreign',
-      text: `${path} is not a regular file`,
-    };
+    const hint = 'give the path of the database itself with --db';
+    const text = `${path} is not a regular file`;
+    yield { check, level: 'failure', code: 'foreign', text, hint };
     return;
   }
   if (stat.size === 0) {
     const text = `${path} is empty: its content was lost`;
-    yield { check: 'database', level: 'failure', code: 'damaged', text, hint: RESTORE };
+    yield { check, level: 'failure', code: 'damaged', text, hint: RESTORE };
     return;
   }
+  yield* ownerAndMode(path);
+  if (!isSqlite(headOf(path))) {
+    const text = `${path} is not a SQLite database, or its beginning is destroyed`;
+    yield { check, level: 'failure', code: 'foreign', text, hint: RESTORE };
+    return;
+  }
+  yield* walFindings(path);
+}
+
+function* ownerAndMode(path: string): Generator<Finding> {
+  const me = process.geteuid?.();
   for (const suffix of ['', '-wal', '-shm']) {
     const file = path + suffix;
     const one = lstatSync(file, { throwIfNoEntry: false });
-    if (one === undefined || process.geteuid === undefined) continue;
-    if (one.uid !== process.geteuid()) {
-      const text = `${file} belongs to another user (uid ${one.uid})`;
-      yield { check: 'owner', level: 'failure', code: 'foreign_owner', text };
+    if (one === undefined || me === undefined) continue;
+    const refused = whyNot(file, constants.W_OK);
+    if (one.uid !== me) {
+      const text = `${file} belongs to another user (uid ${one.uid}, you are ${me})`;
+      const hint = 'run queuectl as that user';
+      yield { check: 'owner', level: 'failure', code: 'foreign_owner', text, hint };
+    } else if (refused !== null) {
+      const text = `${file} cannot be written: ${refused.text}`;
+      yield { check: 'mode', level: 'failure', ...refused, text };
     } else if ((one.mode & 0o077) !== 0) {
       const text = `${file} can be read by others: it may hold secrets`;
       yield { check: 'mode', level: 'warning', text, hint: `chmod 600 ${file}` };
     }
   }
-  const wal = lstatSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
-  if (wal > LARGE_WAL_BYTES) {
-    yield {
-      check: 'write-ahead log',
-      level: 'warning',
-      text: `${path}-wal has ${Math.round(wal / 1024 / 1024)} MiB: somebody keeps a transaction open`,
-      hint: `find who: fuser -v ${path}`,
-    };
+}
+
+/** Why it may not be read or written, and what to do; null where it may. */
+function whyNot(file: string, mode: number): Pick<Finding, 'text' | 'hint' | 'code'> | null {
+  try {
+    accessSync(file, mode);
+    return null;
+  } catch (error) {
+    return systemCode(error) === 'EROFS'
+      ? { code: 'read_only', text: 'its file system is read-only', hint: 'look into dmesg and df' }
+      : { code: 'read_only', text: 'permission denied', hint: `chmod 600 ${file}` };
+  }
+}
+
+/** The two ways in which a WAL begins: 0x377f0682 and 0x377f0683. */
+const WAL_MAGIC = ['377f0682', '377f0683'];
+
+function* walFindings(path: string): Generator<Finding> {
+  const check = 'write-ahead log';
+  const wal = `${path}-wal`;
+  const size = lstatSync(wal, { throwIfNoEntry: false })?.size ?? 0;
+  if (size > 0 && !WAL_MAGIC.includes(Buffer.from(headOf(wal)).toString('hex', 0, 4))) {
+    const text = `${wal} is none: what was in it alone is lost, the file itself is served`;
+    yield { check, level: 'warning', text, hint: 'keep a copy of it, or restore a backup' };
+  }
+  if (size > LARGE_WAL_BYTES) {
+    const text = `${wal} has ${Math.round(size / 1024 / 1024)} MiB: somebody keeps a transaction open`;
+    yield { check, level: 'warning', text, hint: `find who: fuser -v ${path}` };
   }
 }
 
@@ -112,9 +172,10 @@ function checkIdentity(db: DatabaseSync, path: string): Finding {
   const check = 'schema';
   if (scalar(db, 'PRAGMA application_id') !== APPLICATION_ID) {
     const text = `${path} is not a queuectl database`;
-    return { check, level: 'failure', code: 'foreign', text };
+    const hint = 'give another path with --db';
+    return { check, level: 'failure', code: 'foreign', text, hint };
   }
-  const found = Number(scalar(db, 'PRAGMA user_version'));
+  const found = versionOf(db);
   if (found === SCHEMA_VERSION) return { check, level: 'ok', text: `version ${found}` };
   if (found < SCHEMA_VERSION) {
     const text = `version ${found}: the next use brings it to ${SCHEMA_VERSION}`;
@@ -190,6 +251,27 @@ function checkCounts(db: DatabaseSync): Finding {
   };
 }
 
+function recordsOf(db: DatabaseSync): QueueRecords {
+  // The shape is that of our own tables.
+  const all = <Row extends object>(sql: string, ...values: (string | number)[]): Row[] =>
+    db.prepare(sql).all(...values) as Row[];
+  const [newest] = all<{ at: number | null }>('SELECT max(updated_at) AS at FROM job');
+  const waiting = all<{ name: string }>(
+    `SELECT name FROM queue WHERE EXISTS (
+       SELECT 1 FROM tally WHERE queue = queue.key AND state IN ('pending', 'failed') AND n > 0)`,
+  );
+  return {
+    oneMachine: true,
+    workers: workers({ all }),
+    waiting: waiting.map(({ name }) => name),
+    newestChange: newest?.at ?? null,
+  };
+}
+
+function versionOf(db: DatabaseSync): number {
+  return Number(scalar(db, 'PRAGMA user_version'));
+}
+
 function scalar(db: DatabaseSync, sql: string): unknown {
   return Object.values(db.prepare(sql).get() ?? {})[0];
 }
@@ -201,6 +283,7 @@ function failed(check: string, error: unknown): Finding {
     level: 'failure',
     code: known ? error.code : 'internal',
     text: messageOf(error),
+    ...(known && error.hint !== undefined && { hint: error.hint }),
     ...(known && error.code === 'damaged' && { hint: RESTORE }),
   };
 }

@@ -113,7 +113,10 @@ interface WorkerRow extends IdentityRow {
   readonly stop: StopMode | null;
 }
 
-export function workers(db: Connection): WorkerRecord[] {
+/** Of a Connection, or of whatever else reads. */
+export type Reader = Pick<Connection, 'all'>;
+
+export function workers(db: Reader): WorkerRecord[] {
   const rows = db.all<WorkerRow>(
     `SELECT key, ${IDENTITY}, supervisor, queues, concurrency, ready, started_at, heartbeat_at,
        lease_until, stop
@@ -137,7 +140,7 @@ export function workers(db: Connection): WorkerRecord[] {
   }));
 }
 
-function jobsOf(db: Connection, worker: number): string[] {
+function jobsOf(db: Reader, worker: number): string[] {
   return db
     .all<{ id: string }>(
       `SELECT job.id
