@@ -2,7 +2,8 @@
 // --unfinished those that are still to run, as `enqueue --file` takes them. Invariant: no
 // file is overwritten, and none is left that holds less than was told.
 
-import { closeSync, fsyncSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, linkSync, openSync, rmSync, writeSync } from 'node:fs';
+import { systemEnv } from '../env.ts';
 import { EXIT_CODE_OF, QueuectlError, systemCode } from '../errors.ts';
 import { isTerminal } from '../job.ts';
 import type { Location } from '../location.ts';
@@ -54,10 +55,10 @@ export async function exportJobs(
       told.push(`of ${count(astray, 'unfinished job')} the queue or the directory is lost`);
     }
     if (lost > 0) told.push(`${count(lost, 'job')} could not be read${named(lostIds, lost)}`);
+    target?.end(written > 0);
     if (lost + astray > 0) io.warn(told.join('; '));
     else io.note(`queuectl: ${told.join('; ')}`);
     if (astray > 0) io.note('hint: without --unfinished they are saved too, to be looked at');
-    target?.end(written > 0);
     return jobs === 0 && lost > 0 ? EXIT_CODE_OF.damaged : 0;
   } catch (error) {
     progress.clear();
@@ -102,20 +103,20 @@ function unfinishedJson({
   };
 }
 
+/** Has another name until it is complete. */
 class Target {
   readonly #file: string;
+  readonly #draft: string;
   readonly #fd: number;
 
   constructor(file: string) {
     this.#file = file;
+    if (existsSync(file)) throw this.#taken();
+    this.#draft = `${file}.${systemEnv.newId()}.new`;
     try {
-      // Never over a file that is there: it may be the last good copy of something.
-      this.#fd = openSync(file, 'wx', 0o600);
+      this.#fd = openSync(this.#draft, 'wx', 0o600);
     } catch (error) {
-      if (systemCode(error) !== 'EEXIST') throw this.#refused(error);
-      throw new QueuectlError('wrong_state', `${file} is there already`, {
-        hint: 'choose another name',
-      });
+      throw this.#refused(error);
     }
   }
 
@@ -131,11 +132,21 @@ class Target {
   /** What holds nothing, or not all, is taken away again. */
   end(keep: boolean): void {
     try {
-      if (keep) fsyncSync(this.#fd);
+      if (!keep) return;
+      fsyncSync(this.#fd);
+      // Never over a file that is there: it may be the last good copy of something.
+      linkSync(this.#draft, this.#file);
+    } catch (error) {
+      throw systemCode(error) === 'EEXIST' ? this.#taken() : this.#refused(error);
     } finally {
       closeSync(this.#fd);
-      if (!keep) rmSync(this.#file, { force: true });
+      rmSync(this.#draft, { force: true });
     }
+  }
+
+  #taken(): QueuectlError {
+    const message = `${this.#file} is there already`;
+    return new QueuectlError('wrong_state', message, { hint: 'choose another name' });
   }
 
   #refused(error: unknown): QueuectlError {

@@ -50,7 +50,7 @@ export function* inspectPlace(location: Location): Generator<Finding> {
       hint: 'move it to a local disk: set QUEUECTL_HOME, or --db',
     };
   }
-  yield* room('disk space', location.home);
+  yield* room('disk space', typeof lookAt(location.home) === 'object' ? location.home : beside);
   yield* room('space for logs', location.jobLogs);
 }
 

@@ -2,12 +2,21 @@
 // in test/faults/copied-without-wal.test.ts.
 
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { crew, spanned } from '../fixtures/crew.ts';
 import { box, exitCode, untilOutput } from './box.ts';
+import { EXECUTABLE } from './support.ts';
 
 test('a backup under load holds all that was acknowledged before it, and is sound', async (t) => {
   const queue = crew(t);
@@ -76,8 +85,23 @@ test('nothing is overwritten unasked, nothing is left behind where it fails', as
   assert.equal(statSync(file).size, 4);
   await cli.ok(['backup', file, '--force']);
   assert.ok(statSync(file).size > 4096);
-  await cli.refused(['backup', join(cli.directory, 'no/such/directory/copy.db')], 5);
+  const nowhere = join(cli.directory, 'no/such/directory/copy.db');
+  assert.match(
+    await cli.refused(['backup', nowhere], 5),
+    /no\/such\/directory: it does not exist\n/,
+  );
   assert.match(await cli.refused(['backup'], 2), /FILE/);
+  assert.match(await cli.refused(['backup', '-'], 2), /stdout/);
+  const own = join(cli.home, 'queue.db');
+  symlinkSync(own, join(cli.directory, 'link.db'));
+  const before = statSync(own).ino;
+  for (const target of [own, `${cli.home}/../home/queue.db`, join(cli.directory, 'link.db')]) {
+    assert.match(await cli.refused(['backup', '--force', target], 2), /is the queue itself/);
+  }
+  assert.equal(statSync(own).ino, before);
+  for (const target of [cli.directory, '/dev/null']) {
+    assert.match(await cli.refused(['backup', '--force', target], 2), /not a regular file/);
+  }
   const empty = join(cli.directory, 'none.db');
   assert.match(await cli.refused(['--db', empty, 'backup', `${empty}.copy`], 3), /no database/);
   assert.ok(!existsSync(empty));
@@ -85,4 +109,24 @@ test('nothing is overwritten unasked, nothing is left behind where it fails', as
     readdirSync(cli.directory).filter((name) => name.includes('.new')),
     [],
   );
+});
+
+test('the recipe of the README restores a backup', async (t) => {
+  const queue = crew(t);
+  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+  const [, recipe = ''] = /### Restoring a backup\n\n```sh\n(.*?)```/s.exec(readme) ?? [];
+  await queue.enqueue('a', 'echo $QUEUECTL_JOB_ID >>ran');
+  const copy = join(queue.directory, 'queue.db');
+  await queue.ok(['backup', copy]);
+  await queue.enqueue('b', 'true');
+  await queue.begin();
+  await queue.finished('b');
+  const lines = recipe.replaceAll('~/.queuectl', queue.home).replace('/backup/queue.db', copy);
+  execFileSync('sh', ['-ec', lines], {
+    env: { ...queue.env, PATH: `${dirname(EXECUTABLE)}:${queue.env['PATH'] ?? ''}` },
+    stdio: 'ignore',
+  });
+  assert.equal((await queue.finished('a')).state, 'completed');
+  await queue.refused(['show', 'b'], 3);
+  assert.deepEqual(queue.lines('ran'), ['a', 'a'], 'it ran before and after');
 });

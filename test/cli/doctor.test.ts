@@ -2,12 +2,16 @@
 // it up. Fault 14, the second half: what a damaged database still holds can be saved.
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   closeSync,
   existsSync,
   openSync,
+  readdirSync,
   readFileSync,
+  renameSync,
+  rmSync,
   statSync,
   truncateSync,
   writeFileSync,
@@ -17,7 +21,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { crew, killHard } from '../fixtures/crew.ts';
-import { type Box, box } from './box.ts';
+import { type Box, box, hasScript } from './box.ts';
 
 interface Finding {
   readonly check: string;
@@ -79,6 +83,75 @@ test('warnings: modes, jobs that nobody serves, workers that died', async (t) =>
   await killHard(...queue.supervisors(), worker?.pid ?? 0);
   assert.ok(bad(await examine(queue, 0)).includes('dead workers warning'));
 });
+
+test('looking changes nothing: not the WAL that the killed have left, not a mode', async (t) => {
+  const queue = crew(t);
+  await queue.enqueue('a', 'sleep 60');
+  await queue.begin();
+  await killHard(...queue.processes().map(({ pid }) => pid));
+  chmodSync(queue.home, 0o755);
+  const files = ['queue.db', 'queue.db-wal'].map((name) => join(queue.home, name));
+  const before = files.map((file) => readFileSync(file));
+  assert.ok((before[1]?.length ?? 0) > 4096, 'there is a WAL');
+  assert.ok(bad(await examine(queue, 0)).includes('home warning'));
+  await queue.ok(['doctor', '--export', join(queue.directory, 'saved.ndjson')]);
+  await queue.ok(['backup', join(queue.directory, 'copy.db')]);
+  for (const [i, file] of files.entries()) {
+    assert.ok(before[i]?.equals(readFileSync(file)), `${file} is as it was`);
+  }
+  assert.equal(statSync(queue.home).mode & 0o777, 0o755);
+});
+
+test('a clean database is left clean: no -wal and no -shm stay beside it', async (t) => {
+  const cli = box(t);
+  await cli.ok(['enqueue', '--id', 'a', '--', 'true']);
+  const there = readdirSync(cli.home).toSorted();
+  assert.ok(!there.includes('queue.db-wal'));
+  await cli.ok(['doctor']);
+  await cli.ok(['doctor', '--export', '-']);
+  await cli.ok(['backup', join(cli.directory, 'copy.db')]);
+  assert.deepEqual(readdirSync(cli.home).toSorted(), there);
+});
+
+test('a WAL that is none, one without its database, a pipe: told, and what to do', async (t) => {
+  const cli = box(t);
+  const file = await filled(cli);
+  writeFileSync(`${file}-wal`, Buffer.alloc(9000, 0x5a), { mode: 0o600 });
+  const [wal] = (await examine(cli, 0)).filter(({ check }) => check === 'write-ahead log');
+  assert.match(wal?.text ?? '', /lost/);
+  assert.equal(readFileSync(`${file}-wal`).length, 9000);
+  renameSync(file, join(cli.directory, 'away.db'));
+  assert.ok(bad(await examine(cli, 6)).includes('database failure'));
+  await cli.refused(['doctor', '--export', '-'], 3);
+  rmSync(`${file}-wal`);
+  execFileSync('mkfifo', [file]);
+  assert.ok(bad(await examine(cli, 6)).includes('database failure'));
+  await cli.refused(['doctor', '--export', '-'], 6);
+});
+
+test('an export that fails leaves no file', async (t) => {
+  const cli = box(t);
+  const saved = join(cli.directory, 'saved.ndjson');
+  assert.match(await cli.refused(['doctor', '--export', saved], 3), /there is no database/);
+  const file = join(cli.directory, 'text.db');
+  writeFileSync(file, 'no database\n'.repeat(20_000));
+  await cli.refused(['--db', file, 'doctor', '--export', saved], 6);
+  await cli.refused(['doctor', '--unfinished'], 2);
+  assert.deepEqual(readdirSync(cli.directory), ['text.db']);
+});
+
+test(
+  'on a terminal it says that it checks, elsewhere it does not',
+  { skip: !hasScript },
+  async (t) => {
+    const cli = box(t);
+    await cli.ok(['enqueue', '--id', 'a', '--', 'true']);
+    await cli.ok(['cancel', 'a']);
+    const { shown } = await cli.terminal('queuectl doctor');
+    assert.match(shown, /Checking [\d.]+ KiB …\r\u001b\[K/);
+    assert.equal((await cli.q(['doctor'])).stderr, '');
+  },
+);
 
 test('the clock was set back', async (t) => {
   const cli = box(t);

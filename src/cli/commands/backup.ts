@@ -2,6 +2,7 @@
 
 import { resolve } from 'node:path';
 import { systemEnv } from '../../env.ts';
+import { QueuectlError } from '../../errors.ts';
 import { backupStore } from '../../store/open.ts';
 import { defineCommand } from '../command.ts';
 import { locationOf } from '../open.ts';
@@ -23,6 +24,11 @@ export const command = defineCommand({
     ['queuectl --db /backup/queue-2030-12-01.db list', 'look into it'],
   ],
   async run({ flags, operands, io }) {
+    if (operands[0] === '-') {
+      throw new QueuectlError('invalid', 'a backup is a file, it cannot go to stdout', {
+        hint: 'give a name; ./- is a file called -',
+      });
+    }
     const file = resolve(io.context.cwd(), operands[0] ?? '');
     const location = locationOf(io);
     const size = await backupStore(location, file, {

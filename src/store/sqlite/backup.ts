@@ -2,15 +2,23 @@
 // 12: the copy is complete, checked and on disk before it gets its name, and nothing that is
 // there already is overwritten unasked.
 
-import { closeSync, fsyncSync, linkSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  statSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
 import { QueuectlError, systemCode } from '../../errors.ts';
 import { explain } from './explain.ts';
+import { refuseEmpty, statOf } from './file.ts';
+import { openToLook } from './look.ts';
 import { APPLICATION_ID } from './schema.ts';
-
-/** A reader waits only for the moment in which somebody recovers the WAL or closes last. */
-const BUSY_TIMEOUT_MS = 5000;
 
 export interface BackupOptions {
   /** Part of the name that the copy has until it is complete. */
@@ -25,12 +33,15 @@ export interface BackupOptions {
  * begin anew at each commit of another process.
  */
 export function backupDatabase(database: string, target: string, options: BackupOptions): number {
+  const stat = statOf(database);
+  if (stat !== null) refuseEmpty(stat, database);
+  refuseTarget(database, target, options.force);
   const draft = `${target}.${options.unique}.new`;
   try {
     // 'wx' is O_EXCL: no planted link is followed; VACUUM INTO takes an empty file.
     closeSync(openSync(draft, 'wx', 0o600));
   } catch (error) {
-    throw explain(error, target);
+    throw cannotWrite(target, error);
   }
   try {
     copy(database, draft);
@@ -44,15 +55,56 @@ export function backupDatabase(database: string, target: string, options: Backup
   }
 }
 
+/** A rename replaces whatever it is: a device, or the queue itself under its workers. */
+function refuseTarget(database: string, target: string, force: boolean): void {
+  let there: Stats | null;
+  try {
+    there = statOf(target);
+  } catch (error) {
+    throw cannotWrite(target, error);
+  }
+  if (there === null) return;
+  for (const suffix of ['', '-wal', '-shm']) {
+    const own = statOf(database + suffix);
+    const real = statSync(target, { throwIfNoEntry: false });
+    if (own === null || real?.ino !== own.ino || real.dev !== own.dev) continue;
+    throw new QueuectlError('invalid', `${target} is the queue itself`, {
+      hint: 'choose another name, at best on another disk',
+    });
+  }
+  if (!there.isFile() && !there.isSymbolicLink()) {
+    const hint = 'give the name of a file that is not there yet';
+    throw new QueuectlError('invalid', `${target} is not a regular file`, { hint });
+  }
+  if (!force) throw taken(target);
+}
+
+function cannotWrite(target: string, error: unknown): QueuectlError {
+  const directory = dirname(target);
+  const reason = {
+    ENOENT: 'it does not exist',
+    ENOTDIR: 'it is not a directory',
+    EACCES: 'permission denied',
+    EROFS: 'its file system is read-only',
+  }[systemCode(error) ?? ''];
+  if (reason === undefined) return explain(error, target);
+  return new QueuectlError('unavailable', `cannot write to ${directory}: ${reason}`, {
+    hint: 'choose another directory for the copy',
+    cause: error,
+  });
+}
+
 function copy(database: string, draft: string): void {
   using(database, (db) => {
     if (scalar(db, 'PRAGMA application_id') !== APPLICATION_ID) {
       throw new QueuectlError('foreign', `${database} is not a queuectl database`);
     }
     try {
+      // It counts as writing, to where it copies.
+      db.exec('PRAGMA query_only = OFF');
       db.prepare('VACUUM INTO ?').run(draft);
     } catch (error) {
-      throw explain(error, isFull(error) ? draft : database);
+      throw isFull(error) ? noRoom(draft, error) : explain(error, database);
     }
   });
   using(draft, (db) => {
@@ -65,6 +117,11 @@ function copy(database: string, draft: string): void {
   });
 }
 
+function noRoom(draft: string, cause: unknown): QueuectlError {
+  const message = `no space left in ${dirname(draft)} for the copy`;
+  return new QueuectlError('full', message, { hint: 'choose a place on another disk', cause });
+}
+
 function isFull(error: unknown): boolean {
   return explain(error, '').code === 'full';
 }
@@ -72,7 +129,7 @@ function isFull(error: unknown): boolean {
 function using(path: string, body: (db: DatabaseSync) => void): void {
   let db: DatabaseSync;
   try {
-    db = new DatabaseSync(path, { readOnly: true, timeout: BUSY_TIMEOUT_MS });
+    db = openToLook(path);
   } catch (error) {
     throw explain(error, path);
   }
@@ -99,10 +156,14 @@ function publish(draft: string, target: string, force: boolean): void {
     linkSync(draft, target);
   } catch (error) {
     if (systemCode(error) !== 'EEXIST') throw explain(error, target);
-    throw new QueuectlError('wrong_state', `${target} is there already`, {
-      hint: 'choose another name, or replace it with --force',
-    });
+    throw taken(target);
   }
+}
+
+function taken(target: string): QueuectlError {
+  return new QueuectlError('wrong_state', `${target} is there already`, {
+    hint: 'choose another name, or replace it with --force',
+  });
 }
 
 function sync(path: string): void {

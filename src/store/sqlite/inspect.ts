@@ -6,7 +6,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { messageOf, QueuectlError, systemCode } from '../../errors.ts';
 import type { Finding, Inspection, QueueRecords } from '../inspection.ts';
 import { isSafeVersion, OLDEST_SAFE_SQLITE } from './connection.ts';
-import { explain } from './explain.ts';
+import { explain, isMisfit } from './explain.ts';
 import { headOf, isSqlite } from './file.ts';
 import { openToLook, unreadable } from './look.ts';
 import { APPLICATION_ID, SCHEMA_VERSION } from './schema.ts';
@@ -51,7 +51,7 @@ export function inspectDatabase(path: string, onLong?: (bytes: number) => void):
     }
   } catch (error) {
     const refused = systemCode(error) === 'EACCES';
-    findings.push(failed('database', refused ? unreadable(path, error) : explain(error, path)));
+    findings.push(refused ? failed('database', unreadable(path, error)) : whatIsWrong(path, error));
   }
   return { findings, records };
 }
@@ -150,7 +150,7 @@ function* contentFindings(db: DatabaseSync, path: string): Generator<Finding> {
       // What follows would only repeat it, or fail because of it.
       if (finding.level === 'failure') return;
     } catch (error) {
-      yield failed('database', explain(error, path));
+      yield whatIsWrong(path, error);
       return;
     }
   }
@@ -274,6 +274,14 @@ function versionOf(db: DatabaseSync): number {
 
 function scalar(db: DatabaseSync, sql: string): unknown {
   return Object.values(db.prepare(sql).get() ?? {})[0];
+}
+
+function whatIsWrong(path: string, error: unknown): Finding {
+  if (!isMisfit(error)) return failed('database', explain(error, path));
+  // Their version says that they fit: somebody changed them, or no released queuectl made them.
+  const text = `${path} has other tables than version ${SCHEMA_VERSION}: ${messageOf(error)}`;
+  const hint = 'use the queuectl that made it, or move it away to begin with an empty queue';
+  return { check: 'schema', level: 'failure', code: 'foreign', text, hint };
 }
 
 function failed(check: string, error: unknown): Finding {
