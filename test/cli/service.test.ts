@@ -336,7 +336,16 @@ for (const odd of ['a %h%% $HOME ${X} b', `q'u"o\\te ;`, 'ünï 文']) {
         QUEUECTL_HOME: cli.home,
         PATH: `${join(cli.directory, 'bin')}:${path}`,
       };
-      const args = ['--db', database, 'service', 'install', '--queue', 'a:b@c'];
+      const args = [
+        '--db',
+        database,
+        'service',
+        'install',
+        '--queue',
+        'a:b@c',
+        '--log-format',
+        'json',
+      ];
       await promisify(execFile)(program, args, { env });
       const [name = ''] = readdirSync(cli.units);
 
@@ -363,7 +372,7 @@ for (const odd of ['a %h%% $HOME ${X} b', `q'u"o\\te ;`, 'ünï 文']) {
       const start = argv.indexOf('worker');
       assert.deepEqual(
         argv.slice(start).join(' '),
-        'worker start --foreground --count 1 --concurrency 1 --queue a:b@c',
+        'worker start --foreground --count 1 --concurrency 1 --queue a:b@c --log-format json',
       );
       const [file = '', ...first] = argv.slice(0, start);
       const { stdout } = await promisify(execFile)(file, [

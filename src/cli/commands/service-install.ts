@@ -15,19 +15,22 @@ import { reasonOf } from '../reason.ts';
 import { mustBeOurs, runTool, systemctl, type Unit, unitOf, whyNoManager } from '../service.ts';
 import { unitText } from '../service-unit.ts';
 import { visible } from '../text.ts';
-import { WORKER_FLAGS, workerCount, workerOptions } from '../worker-flags.ts';
+import { LOG_FLAGS, logFormat, WORKER_FLAGS, workerCount, workerOptions } from '../worker-flags.ts';
 
 const FLAGS = {
   count: { type: 'text', value: 'N', help: 'how many workers (default: 1)' },
   concurrency: WORKER_FLAGS.concurrency,
   queue: WORKER_FLAGS.queue,
+  ...LOG_FLAGS,
   now: { type: 'boolean', help: 'start the workers at once, too, or again with what is changed' },
   force: { type: 'boolean', help: 'replace a unit that queuectl did not write' },
 } as const satisfies Flags;
 
 export const command = defineCommand({
   summary: 'start the workers at boot, through systemd',
-  usage: ['service install [--count N] [--concurrency C] [--queue Q]… [--now]'],
+  usage: [
+    'service install [--count N] [--concurrency C] [--queue Q]… [--log-format text|json] [--now]',
+  ],
   about: [
     'Writes ~/.config/systemd/user/queuectl.service for this executable, this queue and this\n' +
       'PATH, and enables it for boot, without root. Where no systemd of yours can be reached it\n' +
@@ -60,10 +63,12 @@ type InstallFlags = Call<typeof FLAGS>['flags'];
 
 function workerArguments(flags: InstallFlags): string[] {
   const { concurrency, queues } = workerOptions({ ...flags, drain: false });
+  const format = logFormat(flags);
   return [
     ['--count', String(workerCount(flags.count))],
     ['--concurrency', String(concurrency)],
     ...(queues ?? []).map((name) => ['--queue', name]),
+    format === 'text' ? [] : ['--log-format', format],
   ].flat();
 }
 
