@@ -24,6 +24,7 @@ export const LOG_FLAGS = {
   'log-format': {
     type: 'text',
     value: 'FORMAT',
+    choices: LOG_FORMATS,
     help: 'text for people, json for one object a line (default: text)',
   },
 } as const satisfies Flags;
@@ -47,9 +48,8 @@ export function workerOptions(flags: Values<typeof WORKER_FLAGS>): WorkerOptions
 }
 
 export function logFormat({ 'log-format': text = 'text' }: Values<typeof LOG_FLAGS>): LogFormat {
-  const known = LOG_FORMATS.find((format) => format === text);
-  if (known === undefined) throw mustBe('--log-format', LOG_FORMATS.join(' or '), text);
-  return known;
+  // Checked against the choices when it was parsed.
+  return LOG_FORMATS.find((format) => format === text) ?? 'text';
 }
 
 export function workerCount(text: string | undefined): number {

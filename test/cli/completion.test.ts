@@ -105,6 +105,9 @@ test('values: choices, joined ones, settings', async (t) => {
   ]);
   assert.deepEqual(await words(cli, 'queuectl list --state=failed,fa'), [], 'chosen already');
   assert.deepEqual(await words(cli, 'queuectl list --sort=new'), ['newest']);
+  for (const command of ['worker start', 'service install']) {
+    assert.deepEqual(await words(cli, `queuectl ${command} --log-format `), ['text', 'json']);
+  }
   assert.deepEqual(await words(cli, 'queuectl config set '), SETTING_NAMES);
   assert.deepEqual(await words(cli, 'queuectl config get --queue q '), QUEUE_SETTINGS);
   assert.deepEqual(await words(cli, 'queuectl config set lease '), []);

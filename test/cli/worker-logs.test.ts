@@ -103,7 +103,7 @@ suite('the log of workers', { concurrency: 2 }, () => {
     const queue = crew(t);
     assert.match(
       await queue.refused(['worker', 'start', '--log-format', 'xml'], 2),
-      /--log-format must be text or json, not "xml"/,
+      /--log-format does not know "xml"\nhint: one of: text, json\n/,
     );
   });
 
