@@ -29,7 +29,8 @@ const FLAGS = {
 export const command = defineCommand({
   summary: 'start the workers at boot, through systemd',
   usage: [
-    'service install [--count N] [--concurrency C] [--queue Q]… [--log-format text|json] [--now]',
+    'service install [--count N] [--concurrency C] [--queue Q]… [--now]\n' +
+      '                  [--log-format text|json]',
   ],
   about: [
     'Writes ~/.config/systemd/user/queuectl.service for this executable, this queue and this\n' +
