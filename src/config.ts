@@ -2,7 +2,7 @@
 // Stored as text under these names; whoever uses one gets it typed from `resolveSettings`.
 
 import type { BackoffPolicy } from './backoff.ts';
-import { DURATION_EXAMPLES, exactDuration, MAX_DURATION_MS, readDuration } from './duration.ts';
+import { durationExamples, exactDuration, MAX_DURATION_MS, readDuration } from './duration.ts';
 import { closest, grouped, invalid, mustBe, shown } from './invalid.ts';
 
 const SECOND = 1000;
@@ -95,7 +95,7 @@ function duration(min: number, max: number): Type<number> {
   return {
     kind: 'duration',
     get expected() {
-      return `a duration from ${exactDuration(min)} to ${exactDuration(max)}, such as ${DURATION_EXAMPLES}`;
+      return `a duration from ${exactDuration(min)} to ${exactDuration(max)}, such as ${durationExamples(min, max)}`;
     },
     read: (text) => within(min, max, readDuration(text)),
     write: exactDuration,
@@ -106,7 +106,9 @@ function duration(min: number, max: number): Type<number> {
 /** A duration or `none`; 0 is none. */
 const durationOrNone: Type<number | null> = {
   kind: 'duration',
-  expected: `none, or a duration such as ${DURATION_EXAMPLES}`,
+  get expected() {
+    return `none, or a duration such as ${durationExamples()}`;
+  },
   read: (text) => (text === 'none' || readDuration(text) === 0 ? null : readDuration(text)),
   write: (ms) => (ms === null ? 'none' : exactDuration(ms)),
   json: (ms) => (ms === null ? null : ms / SECOND),

@@ -30,7 +30,16 @@ let withUnits: RegExp | undefined;
 /** Far more than any duration in range needs; keeps a 10 MB text from being matched. */
 const LONGEST_TEXT = 64;
 
-export const DURATION_EXAMPLES = '500ms, 30s, 5m, 1h30m or 2d';
+const EXAMPLES = ['500ms', '30s', '5m', '1h30m', '2d'];
+
+/** Some that are in range: `500ms, 30s, 5m, 1h30m or 2d`. */
+export function durationExamples(min = 0, max = MAX_DURATION_MS): string {
+  const fitting = EXAMPLES.filter((text) => {
+    const ms = readDuration(text) ?? 0;
+    return ms >= min && ms <= max;
+  });
+  return fitting.join(', ').replace(/, (\S+)$/, ' or $1');
+}
 
 /** `500ms`, `30s`, `5m`, `1h30m`, `2d`, or seconds as a bare number → ms, or undefined. */
 export function readDuration(value: string | number): number | undefined {
@@ -57,7 +66,7 @@ function sum(text: string): number | undefined {
 export function parseDuration(value: string | number, field = 'the duration'): number {
   const ms = readDuration(value);
   if (ms !== undefined) return ms;
-  const expected = `a duration of at most 100 years, such as ${DURATION_EXAMPLES}`;
+  const expected = `a duration of at most 100 years, such as ${durationExamples()}`;
   throw mustBe(field, expected, value, 'a bare number is seconds');
 }
 

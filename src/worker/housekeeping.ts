@@ -9,7 +9,7 @@ import { messageOf } from '../errors.ts';
 import { TERMINAL_STATES } from '../job.ts';
 import { NO_FILTER, type Store } from '../store/store.ts';
 import type { Log } from './log.ts';
-import type { LogStore } from './output.ts';
+import type { LogOwners, LogStore } from './output.ts';
 
 /** Nobody waits for it: often enough that the disk does not fill meanwhile. */
 const INTERVAL_MS = 60_000;
@@ -112,12 +112,29 @@ async function* overdueByQueue({
   }
 }
 
+/** Removes the logs of jobs that are gone, which somebody who was killed has left behind. */
+export async function sweepLogs(
+  options: Omit<HousekeepingOptions, 'log'>,
+  signal: AbortSignal,
+): Promise<void> {
+  // It reads only, so it needs no more rest than it takes to notice a signal.
+  await options.logs.sweep(ownersIn(options, () => pause(options.env, 0, signal)));
+}
+
 async function tidyLogs(
-  { store, env, logs }: HousekeepingOptions,
+  options: HousekeepingOptions,
   all: boolean,
   signal: AbortSignal,
 ): Promise<void> {
-  const owners = {
+  const owners = ownersIn(options, () => pause(options.env, STEP_PAUSE_MS, signal));
+  await options.logs.tidy(owners, all);
+}
+
+function ownersIn(
+  { store, env }: Pick<HousekeepingOptions, 'store' | 'env'>,
+  rest: () => Promise<boolean>,
+): LogOwners {
+  return {
     existing: async (first: number, last: number): Promise<ReadonlySet<number>> =>
       new Set(
         await store.match({ ...NO_FILTER, after: first - 1, upTo: last, limit: last - first + 1 }),
@@ -125,7 +142,6 @@ async function tidyLogs(
     running: async (): Promise<ReadonlySet<string>> =>
       new Set((await store.running()).map(({ key, number }) => `${key}.${number}`)),
     now: () => env.now(),
-    pause: () => pause(env, STEP_PAUSE_MS, signal),
+    pause: rest,
   };
-  await logs.tidy(owners, all);
 }

@@ -15,7 +15,7 @@
 // Once its attempt has ended a file may be replaced by the same bytes compressed with zstd,
 // under its name with `.zst` behind it (log-tidy.ts).
 
-import { readdirSync, unlinkSync } from 'node:fs';
+import { readdirSync, rmdirSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemCode } from '../errors.ts';
 import type { StreamName } from '../platform/starter.ts';
@@ -115,5 +115,14 @@ export function unlinkIfThere(path: string): void {
     unlinkSync(path);
   } catch (error) {
     if (!isMissing(error)) throw error;
+  }
+}
+
+/** A directory of logs in which there are none any more. */
+export function removeIfEmpty(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch {
+    // Somebody has just made a log in it, or has removed it.
   }
 }

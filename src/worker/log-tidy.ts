@@ -13,6 +13,7 @@ import {
   KEYS_PER_DIRECTORY,
   listLogFiles,
   type LogFileName,
+  removeIfEmpty,
   unlinkIfThere,
 } from './log-format.ts';
 import type { LogOwners } from './output.ts';
@@ -24,6 +25,14 @@ const MOST_BYTES = 64 * 1024 * 1024;
 /** Of a draft that somebody has left behind when it died. */
 const STALE_MS = 10 * 60_000;
 const DRAFT = `${COMPRESSED}.new`;
+
+/** `LogStore.sweep` for logs under `root`. */
+export async function sweepLogs(root: string, owners: LogOwners): Promise<void> {
+  for (const { number } of directoriesIn(root)) {
+    await removeOrphans(join(root, String(number)), number, owners);
+    if (!(await owners.pause())) return;
+  }
+}
 
 /** `LogStore.tidy` for logs under `root`. */
 export function tidier(root: string): (owners: LogOwners, all: boolean) => Promise<void> {
@@ -63,20 +72,31 @@ function directoriesIn(root: string): LogDirectory[] {
 }
 
 async function tidyDirectory(path: string, number: number, owners: LogOwners): Promise<void> {
-  // First the files: whose job is gone or whose attempt has ended by then stays so.
-  const files = listLogFiles(path);
-  const first = number * KEYS_PER_DIRECTORY;
-  const existing = await owners.existing(first, first + KEYS_PER_DIRECTORY - 1);
+  const files = await removeOrphans(path, number, owners);
   const running = await owners.running();
   for (const file of files) {
-    if (!existing.has(file.key)) {
-      unlinkIfThere(join(path, file.name));
-    } else if (!file.compressed && !running.has(`${file.key}.${file.attempt}`)) {
-      if (await compress(path, file, owners.now())) {
-        if (!(await owners.pause())) return;
-      }
+    if (file.compressed || running.has(`${file.key}.${file.attempt}`)) continue;
+    if (await compress(path, file, owners.now())) {
+      if (!(await owners.pause())) return;
     }
   }
+}
+
+/** Removes the logs of jobs that are gone; answers the other ones. */
+async function removeOrphans(
+  path: string,
+  number: number,
+  owners: LogOwners,
+): Promise<LogFileName[]> {
+  // First the files: whose job is gone or whose attempt has ended by then stays so.
+  const files = listLogFiles(path);
+  if (files.length === 0) return [];
+  const first = number * KEYS_PER_DIRECTORY;
+  const existing = await owners.existing(first, first + KEYS_PER_DIRECTORY - 1);
+  const kept = files.filter(({ key }) => existing.has(key));
+  for (const { key, name } of files) if (!existing.has(key)) unlinkIfThere(join(path, name));
+  if (kept.length === 0) removeIfEmpty(path);
+  return kept;
 }
 
 /** False where it was left as it is. Errors of the disk are no reason to stop anything. */

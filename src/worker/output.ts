@@ -1,14 +1,14 @@
 // The log interface, and logs as files behind it. Guards guarantee 11: the output of a job is
 // kept byte for byte up to the cap. log-format.ts says how the files look.
 
-import { rmdirSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Env } from '../env.ts';
 import type { StreamName } from '../platform/starter.ts';
 import { type PathWatch, watchDirectory } from '../platform/watch.ts';
-import { filesOf, listLogFiles, logDirectory, unlinkIfThere } from './log-format.ts';
+import { filesOf, listLogFiles, logDirectory, removeIfEmpty, unlinkIfThere } from './log-format.ts';
 import { type LogChunk, type LogPosition, readLog } from './log-reader.ts';
-import { tidier } from './log-tidy.ts';
+import { sweepLogs, tidier } from './log-tidy.ts';
 import { FileLogWriter } from './log-writer.ts';
 
 /** Where the output of attempts is kept. Keys are those of jobs. */
@@ -38,6 +38,8 @@ export interface LogStore {
   remove(keys: readonly number[]): void;
   /** Bytes on disk that the log of an attempt takes. */
   size(key: number, attempt: number): number;
+  /** Removes the logs of jobs that are gone: of whoever was killed before it did. */
+  sweep(owners: LogOwners): Promise<void>;
   /**
    * Compresses the logs of attempts that have ended and removes those of jobs that are gone.
    * `all` false: only where something has changed since the last call.
@@ -45,7 +47,7 @@ export interface LogStore {
   tidy(owners: LogOwners, all: boolean): Promise<void>;
 }
 
-/** What `tidy` has to know, and how it keeps out of the way. */
+/** What `tidy` and `sweep` have to know, and how they keep out of the way. */
 export interface LogOwners {
   /** Which of the jobs with keys from `first` to `last` there are. */
   existing(first: number, last: number): Promise<ReadonlySet<number>>;
@@ -84,6 +86,7 @@ export function createLogStore(root: string): LogStore {
       }),
     remove: (keys) => removeLogs(root, keys),
     size: (key, attempt) => sizeOfLog(root, key, attempt),
+    sweep: (owners) => sweepLogs(root, owners),
     tidy: tidier(root),
   };
 }
@@ -105,12 +108,4 @@ function sizeOfLog(root: string, key: number, attempt: number): number {
     size += statSync(path, { throwIfNoEntry: false })?.size ?? 0;
   }
   return size;
-}
-
-function removeIfEmpty(directory: string): void {
-  try {
-    rmdirSync(directory);
-  } catch {
-    // Somebody has just made a log in it, or has removed it.
-  }
 }

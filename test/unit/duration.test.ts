@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import {
+  durationExamples,
   exactDuration,
   formatDuration,
   MAX_DURATION_MS,
@@ -83,6 +84,11 @@ for (const given of REFUSED) {
     });
   });
 }
+
+test('examples are ones that are in range', () => {
+  assert.equal(durationExamples(), '500ms, 30s, 5m, 1h30m or 2d');
+  assert.equal(durationExamples(1000, 86_400_000), '30s, 5m or 1h30m');
+});
 
 test('exactDuration is read back as the same number', () => {
   assert.equal(exactDuration(5_400_000), '1h30m');

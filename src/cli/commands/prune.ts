@@ -1,8 +1,9 @@
 // queuectl prune: deletes finished jobs and their logs, by the retention that is set or by an
-// age given here. Workers do the former by themselves.
+// age given here. Workers do the former by themselves. Logs that a killed one has left behind
+// go as well.
 
 import { systemEnv } from '../../env.ts';
-import { applyRetention, countOverdue } from '../../worker/housekeeping.ts';
+import { applyRetention, countOverdue, sweepLogs } from '../../worker/housekeeping.ts';
 import { createLogStore } from '../../worker/output.ts';
 import { ask, mustBeAsked } from '../ask.ts';
 import { type Call, defineCommand, type Flags, NO_OPERANDS } from '../command.ts';
@@ -75,6 +76,8 @@ export const command = defineCommand({
         progress.update('Deleting', done, null, 'jobs');
       };
       const deleted = await opened.queue.deleteAll(old, { onBatch, signal });
+      if (!signal.aborted)
+        await sweepLogs({ store: opened.queue.store, env: systemEnv, logs }, signal);
       progress.clear();
       tellDeleted(deleted, call);
       signal.throwIfAborted();
@@ -90,9 +93,11 @@ async function pruneByRetention({ queue, location }: Opened, call: PruneCall): P
   const progress = new Progress(io);
   const logs = createLogStore(location.jobLogs);
   const signal = io.context.interrupted();
-  const deleted = await applyRetention({ store, env: systemEnv, logs }, signal, (n) =>
+  const house = { store, env: systemEnv, logs };
+  const deleted = await applyRetention(house, signal, (n) =>
     progress.update('Deleting', n, null, 'jobs'),
   );
+  if (!signal.aborted) await sweepLogs(house, signal);
   progress.clear();
   tellDeleted(deleted, call);
   signal.throwIfAborted();
