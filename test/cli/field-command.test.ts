@@ -27,6 +27,8 @@ test('SH-02 · what follows `--` belongs to the command', async (t) => {
   const id = (await cli.ok(['enqueue', '--quiet', '--', 'printf', '%s\n', ...words, 'zz'])).trim();
   await cli.ok(['wait', id]);
   assert.equal(await cli.ok(['logs', id]), [...words, 'zz', ''].join('\n'));
+  const run = await cli.q(['run', '--', 'printf', '%s\n', ...words, 'zz']);
+  assert.deepEqual(run, { code: 0, stdout: [...words, 'zz', ''].join('\n'), stderr: '' });
   assert.ok(!existsSync('/nonexistent'));
   await cli.refused(['show', 'zz'], 3);
 });
@@ -91,6 +93,13 @@ test("SH-08 · the job's own PATH and directory find the program", async (t) => 
   assert.equal(await run(['--', 'mytool'], { PATH }), `tool ${cli.directory}\n`);
   assert.equal(await run(['--shell', 'mytool'], { PATH }), `tool ${cli.directory}\n`);
   assert.equal(await run(['--cwd', 'w', '--', './run.sh']), `tool ${w}\n`);
+  // `run` is looked up the same way.
+  for (const [args, where] of [
+    [['--env', `PATH=${PATH}`, '--', 'mytool'], cli.directory],
+    [['--cwd', 'w', '--', './run.sh'], w],
+  ] as const) {
+    assert.equal(await cli.ok(['run', ...args]), `tool ${where}\n`);
+  }
   const json = JSON.stringify({ id: 'j', args: ['./run.sh'], cwd: 'w' });
   assert.equal((await cli.json<JobJson>(['enqueue', json])).cwd, w);
   await cli.ok(['wait', 'j']);

@@ -46,8 +46,12 @@ test('SH-19 · what `wait` answers', async (t) => {
 
 test('SH-20 · exiting with 143 is not being killed by TERM', async (t) => {
   const cli = await working(t);
-  await cli.ok(['enqueue', '--id', 'x143', '--', 'sh', '-c', 'exit 143']);
-  await cli.ok(['enqueue', '--id', 'term', '--', 'sh', '-c', 'kill -TERM $$']);
+  for (const [id, command] of [
+    ['x143', 'exit 143'],
+    ['term', 'kill -TERM $$'],
+  ] as const) {
+    assert.equal((await cli.q(['run', '--id', id, '--', 'sh', '-c', command])).code, 143);
+  }
   for (const [id, ...expected] of [
     ['x143', 'exited', 143, null],
     ['term', 'signaled', null, 'SIGTERM'],

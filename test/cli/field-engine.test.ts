@@ -255,6 +255,9 @@ test('LQ-23 · counters that drift', async (t) => {
       cli.q(['dlq', 'retry', '--all', '--queue', 'q0']),
       cli.q(['dlq', 'purge', '--yes', '--queue', 'q1']),
       cli.q(['cancel', '--queue', 'q2', '--state', 'failed', '--yes']),
+      cli.q(['retry', `m${round * 7}`, `m${round * 9}`]),
+      cli.q(['delete', '--queue', 'q0', '--state', 'completed', '--yes']),
+      cli.q(['prune', '--older-than', '0s', '--queue', 'q2', '--yes']),
     ]);
   }
   type Counts = Record<string, number>;
