@@ -1,6 +1,7 @@
 // queuectl doctor: looks everything over and says of each thing whether it is in order, and
 // what to do if not. Invariant: it changes nothing, and works where nothing else does.
 
+import { resolve } from 'node:path';
 import { EXIT_CODE_OF } from '../../errors.ts';
 import type { Location } from '../../location.ts';
 import { inspectStore } from '../../store/open.ts';
@@ -42,7 +43,8 @@ export const command = defineCommand({
     const location = locationOf(io);
     if (flags.export !== undefined) {
       const { exportJobs } = await import('../export-jobs.ts');
-      const options = { file: flags.export, unfinished: flags.unfinished };
+      const file = flags.export === '-' ? '-' : resolve(io.context.cwd(), flags.export);
+      const options = { file, unfinished: flags.unfinished };
       return await exportJobs(options, location, io);
     }
     if (flags.unfinished) throw usage('--unfinished goes with --export', 'doctor');
