@@ -5,6 +5,7 @@ import { statfsSync } from 'node:fs';
 import { cpus, loadavg, totalmem } from 'node:os';
 import { bulk } from './bulk.ts';
 import { commands } from './commands.ts';
+import { house } from './house.ts';
 import { idle } from './idle.ts';
 import { ROOT, clearPlace } from './lib/place.ts';
 import { output } from './output.ts';
@@ -24,6 +25,7 @@ const SUBJECTS: Readonly<Record<string, () => boolean | Promise<boolean>>> = {
   reads,
   storage,
   idle,
+  house,
   output,
 };
 

@@ -32,6 +32,13 @@ const STEPS = {
   'cancel-before-commit': 'anything',
   'cancel-after-commit': 'anything',
 
+  /** Jobs are about to be deleted, by a command or by their retention. */
+  'delete-before-commit': 'anything',
+  /** They are, and their logs are there still. */
+  'delete-after-commit': 'anything',
+  /** Another file of their logs is gone. */
+  'log-removed': 'anything',
+
   /** A worker's turn that has claimed something. */
   'claim-before-commit': 'anything',
   /** Claimed, nothing started. */
@@ -57,7 +64,7 @@ const ACTIONS = ['kill', 'stop', 'error'] as const;
 export type Action = (typeof ACTIONS)[number];
 
 /** Transactions with a step at either side of their commit. */
-export type Write = 'enqueue' | 'cancel' | 'claim' | 'record' | 'reap';
+export type Write = 'enqueue' | 'cancel' | 'delete' | 'claim' | 'record' | 'reap';
 
 const armed = process.env['QUEUECTL_FAILPOINT'];
 

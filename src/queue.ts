@@ -228,9 +228,10 @@ export class Queue {
       if (signal?.aborted === true) break;
       const begun = this.#env.boot();
       const acted = await act(found);
-      rest = Math.min(Math.max(this.#env.boot() - begun, REST_MIN_MS), REST_MAX_MS);
       n += acted.length;
       if (acted.length > 0) await onBatch?.(acted);
+      // With what goes along: a disk that takes logs away keeps others waiting, too.
+      rest = Math.min(Math.max(this.#env.boot() - begun, REST_MIN_MS), REST_MAX_MS);
     }
     return n;
   }

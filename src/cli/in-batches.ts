@@ -11,7 +11,7 @@ export interface Bulk<T> {
   readonly doing: string;
   /** Null where nobody has counted. */
   readonly total: number | null;
-  readonly act: (options: BulkOptions & Required<Pick<BulkOptions, 'onBatch'>>) => Promise<T>;
+  readonly act: (options: Required<BulkOptions>) => Promise<T>;
   /** Prints the answer. */
   readonly tell: (done: T) => void | Promise<void>;
 }

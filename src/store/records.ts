@@ -88,6 +88,20 @@ export interface OverdueQuery {
   readonly limit: number;
 }
 
+export interface AttemptPosition {
+  /** Of the job. */
+  readonly key: number;
+  readonly number: number;
+}
+
+/** A stretch of all attempts there are. */
+export interface AttemptPage {
+  /** Keys of the workers that ran them, each once. */
+  readonly workers: readonly number[];
+  /** Its last attempt, to go on after; null: there are no more. */
+  readonly next: AttemptPosition | null;
+}
+
 /** Jobs that a filter has found; whoever acts on them looks again whether they match. */
 export interface Found {
   readonly keys: readonly number[];

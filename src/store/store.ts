@@ -16,6 +16,8 @@
 
 import type { Attempt, Job, NewJob } from '../job.ts';
 import type {
+  AttemptPage,
+  AttemptPosition,
   Attention,
   CancelAnswer,
   Changes,
@@ -157,6 +159,23 @@ export interface Store {
   /** Workers and supervisors that have not ended, oldest first. */
   workers(): Promise<WorkerRecord[]>;
   supervisors(): Promise<SupervisorRecord[]>;
+
+  /** Keys of the workers that ended before this instant. */
+  endedWorkers(endedBefore: number): Promise<number[]>;
+
+  /**
+   * Which workers up to `limit` attempts name: those that follow after a position, null being
+   * the beginning. It reads only.
+   */
+  workersNamed(after: AttemptPosition | null, limit: number): Promise<AttemptPage>;
+
+  /**
+   * Deletes the records of these workers, of those among them that ended before the instant,
+   * and of supervisors that ended before it and that no worker names. The caller has gone
+   * through all attempts after the workers ended, and none named them: one that has ended
+   * never gets another. Answers how many workers that were.
+   */
+  forgetWorkers(keys: readonly number[], endedBefore: number): Promise<number>;
 
   /**
    * Asks workers and supervisors to stop; a later, stricter request replaces an earlier

@@ -16,6 +16,7 @@
 // under its name with `.zst` behind it (log-tidy.ts).
 
 import { readdirSync, rmdirSync, unlinkSync } from 'node:fs';
+import { unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemCode } from '../errors.ts';
 import type { StreamName } from '../platform/starter.ts';
@@ -107,6 +108,18 @@ export function filesOf(root: string, key: number, attempt: number): LogFileName
   return listLogFiles(logDirectory(root, key)).filter(
     (file) => file.key === key && file.attempt === attempt,
   );
+}
+
+/**
+ * For many: a file system that is busy with somebody's sync keeps whoever deletes a file waiting
+ * for tens of ms, which is no time for a worker's event loop to stand still.
+ */
+export async function removeIfThere(path: string): Promise<void> {
+  try {
+    await unlink(path);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+  }
 }
 
 /** Throws where it is there and cannot be removed. */

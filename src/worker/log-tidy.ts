@@ -14,6 +14,7 @@ import {
   listLogFiles,
   type LogFileName,
   removeIfEmpty,
+  removeIfThere,
   unlinkIfThere,
 } from './log-format.ts';
 import type { LogOwners } from './output.ts';
@@ -94,7 +95,7 @@ async function removeOrphans(
   const first = number * KEYS_PER_DIRECTORY;
   const existing = await owners.existing(first, first + KEYS_PER_DIRECTORY - 1);
   const kept = files.filter(({ key }) => existing.has(key));
-  for (const { key, name } of files) if (!existing.has(key)) unlinkIfThere(join(path, name));
+  for (const { key, name } of files) if (!existing.has(key)) await removeIfThere(join(path, name));
   if (kept.length === 0) removeIfEmpty(path);
   return kept;
 }

@@ -4,9 +4,10 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Env } from '../env.ts';
+import { failpoint } from '../failpoint.ts';
 import type { StreamName } from '../platform/starter.ts';
 import { type PathWatch, watchDirectory } from '../platform/watch.ts';
-import { filesOf, listLogFiles, logDirectory, removeIfEmpty, unlinkIfThere } from './log-format.ts';
+import { filesOf, listLogFiles, logDirectory, removeIfEmpty, removeIfThere } from './log-format.ts';
 import { type LogChunk, type LogPosition, readLog } from './log-reader.ts';
 import { sweepLogs, tidier } from './log-tidy.ts';
 import { FileLogWriter } from './log-writer.ts';
@@ -35,7 +36,7 @@ export interface LogStore {
    */
   watch(key: number, env: Env, listener: () => void): PathWatch | null;
   /** Deletes the logs of all attempts of these jobs. Never of a job that runs. */
-  remove(keys: readonly number[]): void;
+  remove(keys: readonly number[]): Promise<void>;
   /** Bytes on disk that the log of an attempt takes. */
   size(key: number, attempt: number): number;
   /** Removes the logs of jobs that are gone: of whoever was killed before it did. */
@@ -91,12 +92,15 @@ export function createLogStore(root: string): LogStore {
   };
 }
 
-function removeLogs(root: string, keys: readonly number[]): void {
+async function removeLogs(root: string, keys: readonly number[]): Promise<void> {
   for (const [directory, some] of Map.groupBy(keys, (key) => logDirectory(root, key))) {
     const wanted = new Set(some);
     const files = listLogFiles(directory);
     const doomed = files.filter((file) => wanted.has(file.key));
-    for (const { name } of doomed) unlinkIfThere(join(directory, name));
+    for (const { name } of doomed) {
+      await removeIfThere(join(directory, name));
+      failpoint('log-removed');
+    }
     if (doomed.length === files.length) removeIfEmpty(directory);
   }
 }

@@ -2,9 +2,9 @@
 
 import assert from 'node:assert/strict';
 import type { Outcome } from '../../src/job.ts';
-import type { OverdueQuery } from '../../src/store/store.ts';
+import type { AttemptPage, AttemptPosition, OverdueQuery } from '../../src/store/store.ts';
 import { HOUR, MINUTE } from './env.ts';
-import { FAILURE, names, SUCCESS } from './values.ts';
+import { FAILURE, identity, names, SUCCESS } from './values.ts';
 import type { ContractTest, World } from './world.ts';
 
 /** Ids of what is overdue in the queue `q`, in order. */
@@ -103,6 +103,72 @@ export function retention(test: ContractTest): void {
     assert.deepEqual(await overdue(w, { logBytes: 3600 }), []);
     await w.store.cancel(['j9']);
     assert.deepEqual(await overdue(w, { logBytes: 0, queue: 'other' }), ['j9']);
+  });
+
+  test('which workers attempts name is told page by page, every attempt once', async (w) => {
+    const hands = [await w.hand(), await w.hand(), await w.hand()];
+    assert.deepEqual(await w.store.workersNamed(null, 5), { workers: [], next: null });
+    await w.add(...names('j', 3).map((id) => ({ id, maxRetries: 5 })));
+    // Three attempts of j0, and one each of the others; the last one runs.
+    for (const hand of hands) {
+      await hand.end(await hand.claimOne(), FAILURE);
+      w.env.advance(HOUR);
+    }
+    await hands[0]?.claimOne();
+    await hands[1]?.claimOne();
+    const seen: number[][] = [];
+    let pages = 0;
+    for (let after: AttemptPosition | null = null; ; pages += 1) {
+      const page: AttemptPage = await w.store.workersNamed(after, 2);
+      seen.push(page.workers.toSorted((a, b) => a - b));
+      after = page.next;
+      if (after === null) break;
+    }
+    const total = (await Promise.all(names('j', 3).map((id) => w.history(id)))).flat();
+    assert.equal(pages, Math.floor(total.length / 2));
+    assert.ok(seen.every((workers) => workers.length <= 2));
+    assert.deepEqual(
+      [...new Set(seen.flat())].toSorted((a, b) => a - b),
+      hands.map(({ key }) => key),
+    );
+    const all = await w.store.workersNamed(null, 1000);
+    assert.deepEqual([all.workers.length, all.next], [3, null]);
+  });
+
+  test('workers that ended go, those that live or run something stay, whoever asks', async (w) => {
+    const supervisor = await w.store.registerSupervisor({ identity: identity(), count: 2 });
+    const idle = await w.store.registerSupervisor({ identity: identity(), count: 1 });
+    const { hand: runs } = await w.running('runs');
+    const [lives, ended, late] = [
+      await w.hand(),
+      await w.hand({ supervisor }),
+      await w.hand({ supervisor }),
+    ];
+    await w.store.endWorker(runs.key, 'took for dead');
+    await w.store.endWorker(ended.key, 'stopped');
+    await w.store.endSupervisor(supervisor, 'stopped');
+    w.env.advance(MINUTE);
+    const before = w.env.now();
+    await w.store.endWorker(late.key, 'stopped');
+    assert.deepEqual(await w.store.endedWorkers(before), [runs.key, ended.key]);
+    const everybody = [runs, lives, ended, late].map(({ key }) => key);
+    assert.equal(await w.store.forgetWorkers(everybody, before), 1);
+    assert.deepEqual(await w.store.endedWorkers(before + 1), [runs.key, late.key]);
+    assert.deepEqual((await w.history('runs')).length, 1, 'what runs keeps its worker');
+    assert.deepEqual(
+      (await w.store.workers()).map(({ key }) => key),
+      [lives.key],
+    );
+    // A worker that registers late is told to stop by its supervisor's record: `late` names it.
+    await w.store.requestStop({ workers: null, supervisors: null, mode: 'now', stopBy: 1 });
+    assert.deepEqual(
+      (await w.store.supervisors()).map(({ key }) => key),
+      [idle],
+    );
+    assert.equal(await w.store.forgetWorkers(everybody, before + 1), 1);
+    assert.deepEqual(await w.store.endedWorkers(before + HOUR), [runs.key]);
+    const next = await w.hand();
+    assert.ok(next.key > late.key, 'a key is not used twice');
   });
 
   test('what waits or runs is never overdue', async (w) => {

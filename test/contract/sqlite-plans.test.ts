@@ -303,6 +303,28 @@ placeTest('every sort of list has a plan', async (place) => {
   assert.equal(plans.length, SORT_ORDERS.length);
 });
 
+placeTest('which workers are named is read in one walk over the attempts', async (place) => {
+  await place.make([{ id: 'j' }]);
+  const plans = await plansOf(place, async (store) => {
+    await work(store);
+    const { next } = await store.workersNamed(null, 1);
+    assert.ok(next !== null);
+    await store.workersNamed(next, 1000);
+    await store.forgetWorkers(await store.endedWorkers(9e15), 9e15);
+  });
+  for (const part of ['LIMIT 1 OFFSET', 'DISTINCT worker FROM attempt']) {
+    const some = plans.filter(({ sql }) => sql.includes(part));
+    assert.ok(some.length > 0);
+    for (const { steps } of some)
+      has(steps, 'SEARCH attempt USING PRIMARY KEY ((job,number)>(?,?)');
+  }
+  // Workers are few: all of them are looked at, but none of their attempts that has ended.
+  has(planOf(plans, 'DELETE FROM worker'), 'INDEX attempt_running (worker=?)');
+  const supervisors = planOf(plans, 'DELETE FROM supervisor');
+  has(supervisors, 'LIST SUBQUERY');
+  assert.ok(!supervisors.some((step) => step.includes('CORRELATED')), supervisors.join('\n'));
+});
+
 placeTest('retention finds what is overdue without reading the rest', async (place) => {
   await place.make([{ id: 'j' }]);
   const plans = await plansOf(place, async (store) => {

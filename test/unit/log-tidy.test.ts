@@ -81,7 +81,7 @@ test('small ones, running ones and strangers are left alone; orphans go', async 
     '2.2.log',
     'notes.txt',
   ]);
-  logs.remove([1, 2]);
+  await logs.remove([1, 2]);
   assert.deepEqual(readdirSync(join(root, '0')), ['notes.txt']);
 });
 

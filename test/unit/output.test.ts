@@ -88,13 +88,13 @@ test('many small pieces read as they were written', (t) => {
   assert.deepEqual(readAll(logs, 1).all, pattern(90_000));
 });
 
-test('no output, no file', (t) => {
+test('no output, no file', async (t) => {
   const directory = tempDirectory(t);
   const logs = createLogStore(join(directory, 'logs'));
   assert.equal(logs.writer(1, 1, MIB).end(), 0);
   assert.deepEqual(readAll(logs, 1).shape, []);
   assert.equal(logs.size(1, 1), 0);
-  logs.remove([1]);
+  await logs.remove([1]);
   assert.ok(!existsSync(join(directory, 'logs')));
 });
 
@@ -214,7 +214,7 @@ test('a planted link is not followed, a leftover not continued', linuxOnly, (t) 
   assert.equal(readFileSync(target, 'utf8'), 'precious');
 });
 
-test('logs of a job are removed, and of no other', (t) => {
+test('logs of a job are removed, and of no other', async (t) => {
   const directory = tempDirectory(t);
   const logs = createLogStore(directory);
   const keys = [1, 11, 999, 1000, 1001];
@@ -225,7 +225,7 @@ test('logs of a job are removed, and of no other', (t) => {
       writer.end();
     }
   }
-  logs.remove([1, 999, 1000, 1001, 5000]);
+  await logs.remove([1, 999, 1000, 1001, 5000]);
   assert.deepEqual(
     keys.map((key) => logs.size(key, 2) > 0),
     [false, true, false, false, false],

@@ -55,10 +55,10 @@ export const command = defineCommand({
           act: ({ onBatch, signal }) =>
             queue.deleteAll(filter, {
               onBatch: async (keys) => {
-                removeLogs(keys);
+                await removeLogs(keys);
                 await onBatch(keys);
               },
-              ...(signal && { signal }),
+              signal,
             }),
           tell: (deleted) => {
             if (io.json) io.printJson({ deleted });
@@ -79,7 +79,8 @@ async function deleteIds(
 ): Promise<number> {
   const answers = await queue.delete(ids);
   const keys = answers.flatMap((answer) => (typeof answer === 'object' ? [answer.deleted] : []));
-  (await logRemover(location))(keys);
+  const removeLogs = await logRemover(location);
+  await removeLogs(keys);
   const results = ids.map((id, i) => {
     const answer = answers[i] ?? 'not_found';
     return { id, result: typeof answer === 'object' ? ('deleted' as const) : answer };

@@ -43,10 +43,10 @@ async function purge({ queue, location }: Opened, filter: Filter, io: Io): Promi
     act: ({ onBatch, signal }) =>
       queue.deleteAll(filter, {
         onBatch: async (keys) => {
-          removeLogs(keys);
+          await removeLogs(keys);
           await onBatch(keys);
         },
-        ...(signal && { signal }),
+        signal,
       }),
     tell: (purged) => {
       if (io.json) io.printJson({ purged });

@@ -3,15 +3,20 @@
 // go as well.
 
 import { systemEnv } from '../../env.ts';
-import { applyRetention, countOverdue, sweepLogs } from '../../worker/housekeeping.ts';
+import {
+  applyRetention,
+  countOverdue,
+  forgetWorkers,
+  sweepLogs,
+} from '../../worker/housekeeping.ts';
 import { createLogStore } from '../../worker/output.ts';
 import { ask, mustBeAsked } from '../ask.ts';
 import { type Call, defineCommand, type Flags, NO_OPERANDS } from '../command.ts';
 import { FILTER_FLAGS, filterOf, isNarrowed } from '../filter.ts';
+import { type Bulk, inBatches } from '../in-batches.ts';
 import { durationFlag } from '../numbers.ts';
 import { type Opened, withQueue } from '../open.ts';
 import { usage } from '../parse.ts';
-import { Progress } from '../progress.ts';
 import { count } from '../text.ts';
 
 const FLAGS = {
@@ -67,20 +72,21 @@ export const command = defineCommand({
         }
       }
       const logs = createLogStore(opened.location.jobLogs);
-      const progress = new Progress(io);
-      let done = 0;
-      const signal = io.context.interrupted();
-      const onBatch = (keys: readonly number[]): void => {
-        logs.remove(keys);
-        done += keys.length;
-        progress.update('Deleting', done, null, 'jobs');
+      const act: Bulk<number>['act'] = async ({ onBatch, signal }) => {
+        const deleted = await opened.queue.deleteAll(old, {
+          onBatch: async (keys) => {
+            await logs.remove(keys);
+            await onBatch(keys);
+          },
+          signal,
+        });
+        if (!signal.aborted) {
+          await sweepLogs({ store: opened.queue.store, env: systemEnv, logs }, signal);
+        }
+        return deleted;
       };
-      const deleted = await opened.queue.deleteAll(old, { onBatch, signal });
-      if (!signal.aborted)
-        await sweepLogs({ store: opened.queue.store, env: systemEnv, logs }, signal);
-      progress.clear();
-      tellDeleted(deleted, call);
-      signal.throwIfAborted();
+      const total = flags.yes ? null : n;
+      await inBatches({ doing: 'Deleting', total, act, tell: tellDeleted(call) }, io);
       return 0;
     });
   },
@@ -90,17 +96,15 @@ async function pruneByRetention({ queue, location }: Opened, call: PruneCall): P
   const { flags, io } = call;
   const { store } = queue;
   if (flags['dry-run']) return tellRehearsal(await countOverdue({ store, env: systemEnv }), call);
-  const progress = new Progress(io);
   const logs = createLogStore(location.jobLogs);
-  const signal = io.context.interrupted();
   const house = { store, env: systemEnv, logs };
-  const deleted = await applyRetention(house, signal, (n) =>
-    progress.update('Deleting', n, null, 'jobs'),
-  );
-  if (!signal.aborted) await sweepLogs(house, signal);
-  progress.clear();
-  tellDeleted(deleted, call);
-  signal.throwIfAborted();
+  const act: Bulk<number>['act'] = async ({ onBatch, signal }) => {
+    const deleted = await applyRetention(house, signal, { hurry: true, onStep: onBatch });
+    if (!signal.aborted) await sweepLogs(house, signal);
+    if (!signal.aborted) await forgetWorkers(house, signal);
+    return deleted;
+  };
+  await inBatches({ doing: 'Deleting', total: null, act, tell: tellDeleted(call) }, io);
   return 0;
 }
 
@@ -110,8 +114,9 @@ function tellRehearsal(n: number, { io }: PruneCall): number {
   return 0;
 }
 
-function tellDeleted(deleted: number, { io }: PruneCall): number {
-  if (io.json) io.printJson({ deleted });
-  else if (!io.quiet) io.print(`Deleted ${count(deleted, 'job')}`);
-  return 0;
+function tellDeleted({ io }: PruneCall): (deleted: number) => void {
+  return (deleted) => {
+    if (io.json) io.printJson({ deleted });
+    else if (!io.quiet) io.print(`Deleted ${count(deleted, 'job')}`);
+  };
 }

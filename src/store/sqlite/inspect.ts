@@ -237,6 +237,25 @@ function checkCounts(db: DatabaseSync): Finding {
            SELECT 1 FROM attempt
            WHERE job = job.key AND number = job.last_attempt AND finished_at IS NULL)`,
     );
+    count(
+      'attempts without their job',
+      `SELECT count(*) FROM attempt WHERE NOT EXISTS (SELECT 1 FROM job WHERE key = attempt.job)`,
+    );
+    count(
+      'attempts without their worker',
+      `SELECT count(*) FROM attempt
+       WHERE NOT EXISTS (SELECT 1 FROM worker WHERE key = attempt.worker)`,
+    );
+    count(
+      'queues whose bytes of output are off',
+      `WITH kept AS (
+         SELECT job.queue, sum(coalesce(log_kept, log_bytes)) AS bytes
+         FROM attempt JOIN job ON job.key = attempt.job
+         WHERE log_bytes > 0
+         GROUP BY job.queue)
+       SELECT count(*) FROM queue LEFT JOIN kept ON kept.queue = queue.key
+       WHERE log_bytes <> coalesce(bytes, 0)`,
+    );
   } finally {
     db.exec('ROLLBACK');
   }

@@ -5,6 +5,8 @@ import type { Env } from '../../env.ts';
 import { failpoint, type Write } from '../../failpoint.ts';
 import type { Attempt, Job, NewJob } from '../../job.ts';
 import type {
+  AttemptPage,
+  AttemptPosition,
   Attention,
   CancelAnswer,
   Changes,
@@ -45,6 +47,7 @@ import { edit, editFound } from './edit.ts';
 import { enqueue } from './enqueue.ts';
 import { explain } from './explain.ts';
 import { horizon, match } from './filter.ts';
+import { endedWorkers, forgetWorkers, workersNamed } from './forget.ts';
 import { overdue } from './overdue.ts';
 import { retry, retryFound } from './retry.ts';
 import { workerName } from './rows.ts';
@@ -178,7 +181,7 @@ class SqliteStore implements Store {
   }
 
   delete(ids: readonly string[]): Promise<DeleteAnswer[]> {
-    return this.#write((db) => ids.map((id) => deleteJob(db, id)));
+    return this.#write((db) => ids.map((id) => deleteJob(db, id)), 'delete');
   }
 
   horizon(): Promise<Horizon> {
@@ -202,7 +205,7 @@ class SqliteStore implements Store {
   }
 
   deleteFound(found: Found): Promise<number[]> {
-    return this.#write((db) => deleteFound(db, found));
+    return this.#write((db) => deleteFound(db, found), 'delete');
   }
 
   overdue(query: OverdueQuery): Promise<number[]> {
@@ -238,6 +241,18 @@ class SqliteStore implements Store {
 
   supervisors(): Promise<SupervisorRecord[]> {
     return this.#read(supervisors);
+  }
+
+  endedWorkers(endedBefore: number): Promise<number[]> {
+    return this.#read((db) => endedWorkers(db, endedBefore));
+  }
+
+  workersNamed(after: AttemptPosition | null, limit: number): Promise<AttemptPage> {
+    return this.#read((db) => workersNamed(db, after, limit));
+  }
+
+  forgetWorkers(keys: readonly number[], endedBefore: number): Promise<number> {
+    return this.#write((db) => forgetWorkers(db, keys, endedBefore));
   }
 
   requestStop(request: StopRequest): Promise<void> {
