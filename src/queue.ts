@@ -14,6 +14,7 @@ import {
   type Enqueued,
   type Filter,
   type Found,
+  type Horizon,
   type ListQuery,
   type Page,
   type RetryAnswer,
@@ -182,7 +183,8 @@ export class Queue {
   /** How many jobs match now. */
   async count(filter: Filter): Promise<number> {
     let n = 0;
-    for await (const { keys } of this.#batches(filter)) n += keys.length;
+    const begun = await this.store.horizon();
+    for await (const { keys } of this.#batches(filter, begun)) n += keys.length;
     return n;
   }
 
@@ -205,7 +207,9 @@ export class Queue {
 
   /** Dead jobs back to `pending`. What dies again meanwhile is left alone. */
   async retryAll(filter: Filter, options: BulkOptions = {}): Promise<number> {
-    return await this.#act(filter, options, (found) => this.store.retryFound(found));
+    return await this.#act(filter, options, (found, begun) =>
+      this.store.retryFound(found, begun.runToken),
+    );
   }
 
   async editAll(filter: Filter, changes: Changes, options: BulkOptions = {}): Promise<number> {
@@ -219,32 +223,32 @@ export class Queue {
   async #act(
     filter: Filter,
     { onBatch, signal }: BulkOptions,
-    act: (found: Found) => Promise<number[]>,
+    act: (found: Found, begun: Horizon) => Promise<number[]>,
   ): Promise<number> {
     let n = 0;
     let rest = 0;
-    for await (const found of this.#batches(filter)) {
+    const begun = await this.store.horizon();
+    for await (const found of this.#batches(filter, begun)) {
       if (rest > 0) await this.#env.sleep(rest, signal).catch(ignoreAbort);
       if (signal?.aborted === true) break;
-      const begun = this.#env.boot();
-      const acted = await act(found);
+      const since = this.#env.boot();
+      const acted = await act(found, begun);
       n += acted.length;
       if (acted.length > 0) await onBatch?.(acted);
       // With what goes along: a disk that takes logs away keeps others waiting, too.
-      rest = Math.min(Math.max(this.#env.boot() - begun, REST_MIN_MS), REST_MAX_MS);
+      rest = Math.min(Math.max(this.#env.boot() - since, REST_MIN_MS), REST_MAX_MS);
     }
     return n;
   }
 
   /** All jobs that match and were there when it began, upwards. */
-  async *#batches(filter: Filter): AsyncGenerator<Found> {
+  async *#batches(filter: Filter, { key: upTo }: Horizon): AsyncGenerator<Found> {
     // A job that comes to match again while we loop keeps its key: the bound alone would not
     // keep us from acting on it twice, going through the keys only once upwards does.
-    const { key: upTo, runToken } = await this.store.horizon();
     let after = 0;
     for (;;) {
       const keys = await this.store.match({ ...filter, after, upTo, limit: BATCH });
-      if (keys.length > 0) yield { keys, filter, runToken };
+      if (keys.length > 0) yield { keys, filter };
       if (keys.length < BATCH) return;
       after = keys.at(-1) ?? upTo;
     }

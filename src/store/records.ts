@@ -106,8 +106,6 @@ export interface AttemptPage {
 export interface Found {
   readonly keys: readonly number[];
   readonly filter: Filter;
-  /** Only jobs that have not run since: the horizon when the act began. Absent: all. */
-  readonly runToken?: number;
 }
 
 /** Everything up to now, by numbers that only grow: no clock that is set back matters. */

@@ -124,13 +124,15 @@ export interface Store {
    * keys given. Jobs that do not match any more, or are in a state that the verb does not
    * apply to, are left alone. Resolves with the keys acted upon. With `match` in a loop,
    * each time after the last key found, a verb acts once on each job that matched when the
-   * loop began, and no transaction holds the write lock for long. Between two such loops
-   * `runToken` keeps `retryFound` from what the other one has retried and is dead again.
+   * loop began, and no transaction holds the write lock for long. Of two loops that retry,
+   * `notRunSince`, the horizon's run token, keeps each from what the other one has retried
+   * and is dead again. No other verb asks whether a job has run meanwhile: a cancel is meant
+   * for what has just started as well (guarantee 9).
    */
   cancelFound(
     found: Found,
   ): Promise<{ readonly cancelled: number[]; readonly requested: number[] }>;
-  retryFound(found: Found): Promise<number[]>;
+  retryFound(found: Found, notRunSince?: number): Promise<number[]>;
   editFound(found: Found, changes: Changes): Promise<number[]>;
   deleteFound(found: Found): Promise<number[]>;
 

@@ -1,17 +1,17 @@
-// Guarantee 9 under races: a cancel meets the claim, the result and the reaper in every
-// order, twice: stepped through connections of this process, in an order that the seed
-// decides; and between real processes, let go at the same moment.
+// Guarantee 9 under races: a cancel, by id or by filter, meets the claim, the result and the
+// reaper in every order, twice: stepped through connections of this process, in an order that
+// the seed decides; and between real processes, let go at the same moment.
 
 import assert from 'node:assert/strict';
-import type { Job, Outcome, State } from '../../src/job.ts';
-import type {
-  AttemptRef,
-  CancelAnswer,
-  Reaping,
-  Recorded,
-  RunningAttempt,
-  Store,
+import type { Outcome } from '../../src/job.ts';
+import {
+  type AttemptRef,
+  NO_FILTER,
+  type Reaping,
+  type RunningAttempt,
+  type Store,
 } from '../../src/store/store.ts';
+import { type Event, isKept, SWEPT, swept, Tally, told } from './cancel-story.ts';
 import { shuffled, TestEnv } from './env.ts';
 import type { Peer } from './peers.ts';
 import { FAILURE, identity, INTERRUPTED, LEASE, NO_RESOURCES, SUCCESS } from './values.ts';
@@ -20,8 +20,6 @@ import type { ContractTest, World } from './world.ts';
 const SEEDS = 1000;
 /** Between processes: how far apart they are let go at most. */
 const MOST_APART_MS = 0.3;
-/** Each answer must have been given this often, or there was no race. */
-const OFTEN = 20;
 
 const OUTCOMES: readonly Outcome[] = [
   SUCCESS,
@@ -37,79 +35,15 @@ const LOST: Outcome = { kind: 'lost' };
 /** A retry is due at once. */
 const BACKOFF = { base: 1, max: 0 };
 
-/** What was answered about one job. */
-type Event =
-  | { readonly what: 'claimed' }
-  | { readonly what: 'ended'; readonly outcome: Outcome; readonly recorded: Recorded }
-  | { readonly what: 'cancel'; readonly answer: CancelAnswer };
-
-const ANSWER: Record<State, CancelAnswer> = {
-  blocked: 'cancelled',
-  pending: 'cancelled',
-  failed: 'cancelled',
-  processing: 'cancel_requested',
-  completed: 'already_finished',
-  dead: 'already_finished',
-  cancelled: 'already_finished',
-};
-
-/** Whether guarantee 9 allows these answers, in this order, about a job that is now `job`. */
-function isKept(events: readonly Event[], job: Job): boolean {
-  let state: State = 'pending';
-  let flagged = false;
-  for (const event of events) {
-    if (event.what === 'claimed') {
-      if (state !== 'pending' && state !== 'failed') return false;
-      state = 'processing';
-    } else if (event.what === 'cancel') {
-      if (event.answer !== ANSWER[state]) return false;
-      if (event.answer === 'cancelled') state = 'cancelled';
-      flagged = event.answer === 'cancel_requested';
-    } else if (!event.recorded.stale) {
-      const succeeded = event.outcome === SUCCESS;
-      const next: State = event.recorded.state;
-      if (state !== 'processing') return false;
-      if (flagged !== (next === 'cancelled')) return false;
-      if (!flagged && succeeded !== (next === 'completed')) return false;
-      state = next;
-      flagged = false;
-    }
-  }
-  return job.state === state && (state === 'completed' || state === 'cancelled');
-}
-
-function told(seed: number, events: readonly Event[], { state }: Job): string {
-  const all = events.map((event) => JSON.stringify(event));
-  return `seed ${seed}: ${all.join(', ')}, at last ${state}`;
-}
-
-/** Counts what a job's story was, in short. */
-class Tally {
-  readonly #counts = new Map<string, number>();
-
-  add(events: readonly Event[]): void {
-    for (const event of events) {
-      if (event.what === 'cancel') this.#one(event.answer);
-      else if (event.what === 'ended') {
-        this.#one(event.recorded.stale ? 'stale' : `ended ${event.recorded.state}`);
-      }
-    }
-  }
-
-  #one(name: string): void {
-    this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
-  }
-
-  assertAll(names: readonly string[]): void {
-    for (const name of names) assert.ok((this.#counts.get(name) ?? 0) >= OFTEN, this.toString());
-  }
-
-  toString(): string {
-    return [...this.#counts].map(([name, n]) => `${n} ${name}`).join(', ');
-  }
-}
-
-const RACED = ['cancelled', 'cancel_requested', 'already_finished', 'ended cancelled'];
+const RACED = [
+  'cancelled',
+  'cancel_requested',
+  'already_finished',
+  'ended cancelled',
+  'filter: cancelled',
+  'filter: cancel_requested',
+  'filter: left_alone',
+];
 
 /** A worker, a reaper and somebody who cancels; each step is one commit at most. */
 class Stepped {
@@ -179,11 +113,21 @@ class Stepped {
     }
   }
 
-  /** Once or twice, at any time. */
+  /** Once or twice, at any time; every other time by filter: finds, and acts a step later. */
   async *#cancel(store: Store): AsyncGenerator<void> {
     for (let waits = this.#draw(10); waits > 0; waits -= 1) yield;
     for (let rounds = 1 + this.#draw(2); rounds > 0; rounds -= 1) {
       yield;
+      if (this.#draw(2) === 0) {
+        const filter = { ...NO_FILTER, queue: this.id, states: SWEPT[this.#draw(2)] ?? [] };
+        const { key: upTo } = await store.horizon();
+        const keys = await store.match({ ...filter, after: 0, upTo, limit: 9 });
+        if (keys.length === 0) continue;
+        for (let waits = this.#draw(4); waits > 0; waits -= 1) yield;
+        const found = { keys, filter };
+        this.events.push(swept(found, await store.cancelFound(found)));
+        continue;
+      }
       const answers = await store.cancel([this.id]);
       this.events.push(...answers.map((answer) => ({ what: 'cancel', answer }) as const));
     }
@@ -207,6 +151,7 @@ class Raced {
   readonly #id: string;
   readonly #worker: number;
   readonly #peers: Peers;
+  #key = 0;
   #attempt: AttemptRef | null = null;
 
   constructor(w: World, seed: number, worker: number, peers: Peers) {
@@ -219,6 +164,7 @@ class Raced {
 
   async run(): Promise<void> {
     await this.#w.add({ id: this.#id });
+    this.#key = (await this.#w.job(this.#id)).key;
     const against = this.#env.random();
     if (against < 0.4) {
       this.race.push(...(await this.#atOnce([() => this.#claim(), () => this.#cancel()])));
@@ -265,7 +211,13 @@ class Raced {
   }
 
   async #cancel(): Promise<Event[]> {
-    const answers = await this.#peers.client.call('cancel', [this.#id]);
+    const { client } = this.#peers;
+    if (this.#env.random() < 0.5) {
+      const states = SWEPT[Math.floor(this.#env.random() * SWEPT.length)] ?? [];
+      const found = { keys: [this.#key], filter: { ...NO_FILTER, states } };
+      return [swept(found, await client.call('cancelFound', found))];
+    }
+    const answers = await client.call('cancel', [this.#id]);
     return answers.map((answer) => ({ what: 'cancel', answer }));
   }
 
@@ -323,6 +275,8 @@ export function cancelRaces(test: ContractTest): void {
         told(seed, [...before, ...race, ...after], job),
       );
       tally.add([...race, ...after]);
+      // What a filter has left alone is none for the next race to claim.
+      await w.store.cancel([job.id]);
     }
     t.diagnostic(String(tally));
     tally.assertAll(RACED);

@@ -1,7 +1,8 @@
 // Verbs on waiting and finished jobs: edit, delete, and every verb by filter.
 
 import assert from 'node:assert/strict';
-import type { State } from '../../src/job.ts';
+import type { Job, State } from '../../src/job.ts';
+import { Queue } from '../../src/queue.ts';
 import { type Changes, type Filter, NO_FILTER } from '../../src/store/store.ts';
 import { HOUR, MINUTE, SECOND } from './env.ts';
 import { everything } from './invariants.ts';
@@ -203,7 +204,7 @@ export function verbs(test: ContractTest): void {
     for (const id of ['j0', 'j1']) await w.bring(id, 'dead');
     const begun = await w.store.horizon();
     assert.equal(begun.key, (await w.job('j1')).key);
-    const first = { ...(await found(w, { states: ['dead'] })), runToken: begun.runToken };
+    const first = await found(w, { states: ['dead'] });
     // Another one's loop retries both; one of them dies again before ours comes by.
     await w.store.retry(['j0', 'j1']);
     await w.store.edit(['j0', 'j1'], { maxRetries: 0 });
@@ -211,8 +212,41 @@ export function verbs(test: ContractTest): void {
     const again = await hand.claimOne();
     await hand.end(again, FAILURE);
     assert.equal(await w.state('j0'), 'dead');
-    assert.deepEqual(await w.store.retryFound(first), []);
+    assert.deepEqual(await w.store.retryFound(first, begun.runToken), []);
     const { runToken } = await w.store.horizon();
-    assert.deepEqual(await w.store.retryFound({ ...first, runToken }), [first.keys[0]]);
+    assert.deepEqual(await w.store.retryFound(first, runToken), [first.keys[0]]);
   });
+
+  // The second batch comes by when the first is committed: what happens then is between.
+  const acts = {
+    cancel: async (queue: Queue, onBatch: () => Promise<void>) => {
+      const { cancelled, requested } = await queue.cancelAll(NO_FILTER, { onBatch });
+      return cancelled + requested;
+    },
+    edit: (queue: Queue, onBatch: () => Promise<void>) =>
+      queue.editAll(NO_FILTER, { priority: 7 }, { onBatch }),
+    delete: (queue: Queue, onBatch: () => Promise<void>) => queue.deleteAll(NO_FILTER, { onBatch }),
+  };
+  for (const [verb, meanwhile, end, done] of [
+    ['cancel', 'has started', null, (job: Job | null) => job?.cancelRequested === true],
+    ['cancel', 'has failed', FAILURE, (job: Job | null) => job?.state === 'cancelled'],
+    ['edit', 'has failed', FAILURE, (job: Job | null) => job?.priority === 7],
+    ['delete', 'has succeeded', SUCCESS, (job: Job | null) => job === null],
+  ] as const) {
+    test(`${verb} by filter means also what ${meanwhile} since it began (guarantee 9)`, async (w) => {
+      const ids = names('j', 600);
+      await w.add(...ids.map((id) => ({ id })), { id: 'last', queue: 'late' });
+      const hand = await w.hand({ queues: ['late'] });
+      let batches = 0;
+      const n = await acts[verb](new Queue(w.store, w.env), async () => {
+        batches += 1;
+        if (batches > 1) return;
+        const claimed = await hand.claimOne();
+        if (end !== null) await hand.end(claimed, end);
+      });
+      assert.ok(batches > 1, 'otherwise nothing was between');
+      assert.ok(done(await w.store.find('last')));
+      assert.equal(n, ids.length + 1);
+    });
+  }
 }

@@ -86,23 +86,25 @@ export function match(db: Connection, query: MatchQuery): number[] {
 
 /**
  * Those of the jobs found that still match and are in one of `states`: asked in the
- * transaction that acts on them. `Row` has these columns.
+ * transaction that acts on them. `Row` has these columns. With `notRunSince`, a run token,
+ * only those whose last attempt is not newer than that one.
  */
 export function stillMatching<Row extends object>(
   db: Connection,
-  { keys, filter, runToken }: Found,
+  { keys, filter }: Found,
   columns: string,
   states: readonly State[],
+  notRunSince?: number,
 ): Row[] {
   const parameters: Parameters = { keys: JSON.stringify(keys) };
   const conditions = conditionsOf(filter, parameters);
-  if (runToken !== undefined) {
+  if (notRunSince !== undefined) {
     conditions.push(
       `NOT EXISTS (
          SELECT 1 FROM attempt
-         WHERE attempt.job = job.key AND number = job.last_attempt AND run_token > :runToken)`,
+         WHERE attempt.job = job.key AND number = job.last_attempt AND run_token > :notRunSince)`,
     );
-    parameters['runToken'] = runToken;
+    parameters['notRunSince'] = notRunSince;
   }
   const wanted =
     filter.states.length === 0 ? states : states.filter((state) => filter.states.includes(state));

@@ -17,8 +17,13 @@ export function retry(db: Connection, now: number, id: string): RetryAnswer {
   return 'retried';
 }
 
-export function retryFound(db: Connection, now: number, found: Found): number[] {
-  const jobs = stillMatching<Standing>(db, found, STANDING, ['dead']);
+export function retryFound(
+  db: Connection,
+  now: number,
+  found: Found,
+  notRunSince?: number,
+): number[] {
+  const jobs = stillMatching<Standing>(db, found, STANDING, ['dead'], notRunSince);
   for (const job of jobs) revive(db, now, job);
   return jobs.map(({ key }) => key);
 }

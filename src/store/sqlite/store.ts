@@ -196,8 +196,8 @@ class SqliteStore implements Store {
     return this.#write((db, now) => cancelFound(db, now, found));
   }
 
-  retryFound(found: Found): Promise<number[]> {
-    return this.#write((db, now) => retryFound(db, now, found));
+  retryFound(found: Found, notRunSince?: number): Promise<number[]> {
+    return this.#write((db, now) => retryFound(db, now, found, notRunSince));
   }
 
   editFound(found: Found, changes: Changes): Promise<number[]> {
