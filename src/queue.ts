@@ -27,7 +27,11 @@ import {
 /** Watches are hints (see Store.watch): whoever waits also looks this often. */
 const POLL_MS = 1000;
 
-/** Times as long as an expensive look took nobody looks again. */
+/**
+ * Times as long as an expensive look took nobody looks again. Not the rest between batches
+ * below: a look only reads, it hinders nobody and costs a core, so it rests by its share of
+ * one (a fifth), and a cheap look need not rest at all.
+ */
 const REST = 4;
 const LEAST_REST_MS = 20;
 
@@ -35,7 +39,8 @@ const LEAST_REST_MS = 20;
 const BATCH = 500;
 /**
  * Then it lets others write, as long as it has just kept them from it: whoever waits for the
- * lock knocks now and then, and would find one that is always taken again at once.
+ * lock knocks now and then, and would find one that is always taken again at once. That is
+ * about the lock, not about cost: even a batch that was fast rests, and none for long.
  */
 const REST_MIN_MS = 2;
 const REST_MAX_MS = 50;
