@@ -49,6 +49,40 @@ test('status --watch fits a narrow, low terminal', { skip }, async (t) => {
   await pane.shows(/^\$$/m);
 });
 
+test('status --watch: five rows, then more of them, and all as before', { skip }, async (t) => {
+  const cli = box(t);
+  for (const name of ['a', 'b', 'c']) {
+    await cli.ok(['enqueue', '--queue', `queue-${name}`, '--', 'true']);
+  }
+  const pane = await terminal(t, cli, { columns: 80, rows: 5 });
+  pane.type('queuectl status --watch');
+  const low = await pane.shows(/^Workers +none$/m);
+  assert.match(low, /^QUEUE +PENDING.*\n… 3 more queues\nall +3 /, 'the sum, not the first queues');
+  assert.deepEqual(pane.modes(), { otherPage: true, cursor: false });
+  pane.resize(80, 16);
+  await pane.shows(/^queue-c +1 (.*\n)+hint: /m);
+  pane.press('C-c');
+  await pane.shows(/^\$$/m);
+  assert.deepEqual(pane.modes(), { otherPage: false, cursor: true });
+});
+
+test('status --watch has colours, unless told otherwise', { skip }, async (t) => {
+  const cli = box(t);
+  await cli.ok(['enqueue', '--', 'true']);
+  const coloured = /\u001b\[(?!0?m)[\d;]*m/;
+  for (const [line, has] of [
+    ['queuectl status --watch', true],
+    ['NO_COLOR=1 queuectl status --watch', false],
+    ['queuectl status --watch --no-color', false],
+  ] as const) {
+    const pane = await terminal(t, cli);
+    pane.type(line);
+    await pane.shows(/^QUEUE +PENDING(.*\n)+hint: /);
+    assert.equal(coloured.test(pane.painted()), has, line);
+    pane.close();
+  }
+});
+
 /** What a terminal was sent until its program ended by this signal. */
 async function killedBy(name: NodeJS.Signals, t: Parameters<typeof crew>[0]): Promise<string> {
   const queue = crew(t);

@@ -17,6 +17,11 @@ export interface Terminal {
   type(line: string): void;
   /** Presses keys by tmux's names: `C-c`, `Enter`, `c`. */
   press(...keys: readonly string[]): void;
+  resize(columns: number, rows: number): void;
+  /** Whether it is on the page that programs have of their own, and whether a cursor shows. */
+  modes(): { readonly otherPage: boolean; readonly cursor: boolean };
+  /** What stands on the screen with its colours, as escapes. */
+  painted(): string;
   /** What stands on the screen, without blanks at line ends and empty lines below. */
   screen(): string;
   /** Waits until the screen matches and answers it. */
@@ -69,6 +74,16 @@ export async function terminal(
     press: (...keys) => {
       tmux('send-keys', ...keys);
     },
+    resize: (width, height) => {
+      tmux('resize-window', '-x', String(width), '-y', String(height));
+    },
+    modes: () => {
+      const [page, cursor] = tmux('display', '-p', '#{alternate_on} #{cursor_flag}')
+        .trim()
+        .split(' ');
+      return { otherPage: page === '1', cursor: cursor === '1' };
+    },
+    painted: () => tmux('capture-pane', '-p', '-e'),
     screen,
     shows: async (pattern) => {
       const end = performance.now() + PATIENCE_MS;
