@@ -318,8 +318,9 @@ class JsonSink implements LogSink {
     if (text !== '') this.#log.add({ id: this.#id, ...from, text });
   }
 
-  gap(bytes: number | null, attempt: number): void {
-    this.#log.add({ id: this.#id, attempt, missing_bytes: bytes });
+  gap(bytes: number | null, attempt: number, refused = bytes === null): void {
+    const reason = refused ? 'refused_or_removed' : 'log_max_bytes';
+    this.#log.add({ id: this.#id, attempt, missing_bytes: bytes, reason });
   }
 
   pause(): void {

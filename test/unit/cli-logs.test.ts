@@ -97,11 +97,15 @@ test('--json: an array, or a document a line where it follows', () => {
   const array = sinkOf({ json: 'array' });
   array.sink.output('stdout', utf8('x\n'), 2);
   array.sink.gap(5, 2);
+  array.sink.gap(6, 2, true);
+  array.sink.gap(null, 2);
   array.sink.end();
   array.json?.end();
   assert.deepEqual(JSON.parse(array.context.said.out), [
     { id: 'a', attempt: 2, stream: 'stdout', text: 'x\n' },
-    { id: 'a', attempt: 2, missing_bytes: 5 },
+    { id: 'a', attempt: 2, missing_bytes: 5, reason: 'log_max_bytes' },
+    { id: 'a', attempt: 2, missing_bytes: 6, reason: 'refused_or_removed' },
+    { id: 'a', attempt: 2, missing_bytes: null, reason: 'refused_or_removed' },
   ]);
   const lines = sinkOf({ json: 'lines' });
   lines.sink.output('stderr', utf8('y'), 1);
