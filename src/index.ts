@@ -9,10 +9,24 @@ export type { Attempt, CommandSpec, Job, NewJob, Outcome, State } from './job.ts
 export { STATES, TERMINAL_STATES } from './job.ts';
 export type { Location, LocationInput } from './location.ts';
 export { resolveLocation } from './location.ts';
-export type { WaitOptions } from './queue.ts';
+export type { BulkOptions, WaitOptions } from './queue.ts';
 export { Queue } from './queue.ts';
 export type { JobContext } from './spec.ts';
 export { parseJob } from './spec.ts';
 export { openStore } from './store/open.ts';
-export type { Changes, Filter } from './store/store.ts';
+export type {
+  CancelAnswer,
+  Changes,
+  DeleteAnswer,
+  EditAnswer,
+  EnqueueOptions,
+  Enqueued,
+  Filter,
+  ListQuery,
+  Page,
+  RetryAnswer,
+  Stats,
+  Story,
+  WorkerRecord,
+} from './store/store.ts';
 export { NO_FILTER } from './store/store.ts';

@@ -93,10 +93,12 @@ export class Queue {
     return story;
   }
 
+  /** One page, in the order asked for; its last job is the `cursor` of the next query. */
   list(query: ListQuery): Promise<Page> {
     return this.store.list(query);
   }
 
+  /** Counts and rates; it costs the same however many jobs there are. */
   stats(): Promise<Stats> {
     return this.store.stats();
   }
@@ -166,6 +168,7 @@ export class Queue {
     }
   }
 
+  /** What waits never starts; what runs is ended by its worker, later: `wait` for that. */
   cancel(ids: readonly string[]): Promise<CancelAnswer[]> {
     return this.store.cancel(ids);
   }
