@@ -11,6 +11,7 @@ import { promisify } from 'node:util';
 import { GLOBAL_FLAGS } from '../../src/cli/command.ts';
 import { COMMANDS } from '../../src/cli/commands.ts';
 import { SETTINGS } from '../../src/config.ts';
+import { STATES } from '../../src/job.ts';
 import { EXECUTABLE, sandbox } from './support.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -104,6 +105,20 @@ test('the settings in README.md are those of the code, with their defaults', () 
   const told = rows.map(([, name, fallback]) => [name, fallback]);
   const real = Object.entries(SETTINGS).map(([name, { fallbackText }]) => [name, fallbackText]);
   assert.deepEqual(told, real);
+});
+
+test('tables in the samples of README.md have the columns that the code gives them', () => {
+  const sources = readdirSync(join(ROOT, 'src/cli'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => read(`src/cli/${name}`))
+    .join('');
+  const states = STATES.map((state) => state.toUpperCase());
+  const samples = [...read('README.md').matchAll(/^```console\n(.*?)^```/gms)];
+  const headings = samples.flatMap(([, text = '']) => text.match(/^[A-Z]+(?: +[A-Z]+)+$/gm) ?? []);
+  assert.ok(headings.length >= 6, headings.join('\n'));
+  for (const title of headings.flatMap((line) => line.split(/ {2,}/))) {
+    assert.ok(states.includes(title) || sources.includes(`'${title}'`), `no column ${title}`);
+  }
 });
 
 test('every file that docs/ names as a place in the tree is there', () => {
