@@ -12,28 +12,37 @@ const ZONE = String.raw`(?<zone>[Zz]|[+-]\d\d(?::?\d\d)?)`;
 /** Made when first needed: most programs start and end without reading an instant. */
 let iso: RegExp | undefined;
 
-const EXPECTED = 'an instant such as 2030-12-01T09:00Z, or a duration from now such as 10m';
+const EXPECTED = {
+  'from now': 'an instant such as 2030-12-01T09:00Z, or a duration from now such as 10m',
+  ago: 'an instant such as 2030-12-01T09:00Z, or 10m for ten minutes ago',
+} as const;
 
 export interface InstantContext {
   /** ms since 1970. */
   readonly now: number;
   /** True: without a zone it is the caller's local time. False: it is refused. */
   readonly local: boolean;
+  /** What a duration means; `from now` if not given. */
+  readonly durations?: keyof typeof EXPECTED;
 }
 
 /**
- * ISO 8601 (a date, or a date and a time, with `Z` or an offset) or a duration from now →
- * ms since 1970, whole, rounded up so that nothing is early. Years 1970 to 9999. A local
+ * ISO 8601 (a date, or a date and a time, with `Z` or an offset) or a duration from now or ago
+ * → ms since 1970, whole, rounded up so that nothing is early. Years 1970 to 9999. A local
  * time that the clocks pass twice is the earlier one. Throws `invalid`, naming `field`.
  */
 export function parseInstant(
   text: string,
-  { now, local }: InstantContext,
+  { now, local, durations = 'from now' }: InstantContext,
   field = 'the instant',
 ): number {
   iso ??= new RegExp(`^${DATE}(?:[Tt ]${TIME}${ZONE}?)?$`);
   const parts = text.length <= 64 ? iso.exec(text)?.groups : undefined;
-  if (parts === undefined) return fromNow(text, now, field);
+  if (parts === undefined) {
+    const ms = durationIn(text);
+    if (ms === undefined) throw mustBe(field, EXPECTED[durations], text);
+    return durations === 'ago' ? now - ms : now + ms;
+  }
   const part = (name: string): number => Number(parts[name] ?? 0);
   const [year, month, day] = [part('year'), part('month'), part('day')];
   const [hour, minute, second] = [part('hour'), part('minute'), part('second')];
@@ -70,11 +79,9 @@ function wholeMilliseconds(fraction: string): number {
   return Number(fraction.slice(0, 3).padEnd(3, '0')) + more;
 }
 
-function fromNow(text: string, now: number, field: string): number {
-  // A bare number is a duration in seconds elsewhere, but `2030` here may well be a year.
-  const ms = /[a-z]$/.test(text) ? readDuration(text) : undefined;
-  if (ms === undefined) throw mustBe(field, EXPECTED, text);
-  return now + ms;
+/** A bare number is a duration in seconds elsewhere, but `2030` here may well be a year. */
+function durationIn(text: string): number | undefined {
+  return /[a-z]$/.test(text) ? readDuration(text) : undefined;
 }
 
 function absent(field: string, text: string, reason: string): QueuectlError {

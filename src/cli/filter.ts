@@ -1,6 +1,5 @@
 // Filters on jobs, the same flags in every command that lists or acts on many.
 
-import { readDuration } from '../duration.ts';
 import { parseInstant } from '../instant.ts';
 import type { State } from '../job.ts';
 import { type Filter, NO_FILTER } from '../store/store.ts';
@@ -45,8 +44,7 @@ export function isNarrowed(filter: Filter): boolean {
 
 /** An instant, or a duration that lies behind us; null where the flag was not given. */
 export function pastInstant(flag: string, text: string | undefined, now: number): number | null {
-  if (text === undefined) return null;
-  const ago = readDuration(text);
-  if (ago !== undefined && /[a-z]$/.test(text)) return now - ago;
-  return parseInstant(text, { now, local: true }, flag);
+  return text === undefined
+    ? null
+    : parseInstant(text, { now, local: true, durations: 'ago' }, flag);
 }

@@ -46,6 +46,13 @@ for (const [text, iso] of READ) {
   });
 }
 
+test('where the past is meant 10m is ten minutes ago, and what is refused says so', () => {
+  const past = { ...typed, durations: 'ago' } as const;
+  assert.equal(formatInstant(parseInstant('10m', past)), '2026-11-25T11:50:00.000Z');
+  assert.throws(() => parseInstant('yesterday', past), /ten minutes ago/);
+  assert.throws(() => parseInstant('yesterday', typed), /from now/);
+});
+
 const LOCAL: readonly (readonly [string, string])[] = [
   ['2027-12-01T09:00', '2027-12-01T08:00:00.000Z'],
   ['2027-07-01T09:00', '2027-07-01T07:00:00.000Z'],
