@@ -51,6 +51,8 @@ export interface WaitOptions {
   /** Ms; null waits as long as it takes. */
   readonly timeout?: number | null;
   readonly signal?: AbortSignal;
+  /** Called after each look with the jobs as last seen; not every one is looked at each time. */
+  readonly onLook?: (jobs: readonly Job[]) => void;
 }
 
 export interface BulkOptions {
@@ -110,12 +112,15 @@ export class Queue {
    */
   async wait(ids: readonly string[], options: WaitOptions = {}): Promise<Job[]> {
     const readAll = (): Promise<Job[]> => Promise.all(ids.map((id) => this.get(id)));
-    if (options.any === true) {
-      return await this.until(readAll, (jobs) => jobs.some(isFinished), options);
-    }
+    const { any = false, onLook } = options;
+    const done = (seen: readonly Job[]): boolean => {
+      onLook?.(seen);
+      return any ? seen.some(isFinished) : seen.every(isFinished);
+    };
+    if (any) return await this.until(readAll, done, options);
     let jobs = await readAll();
     const readOn = async (): Promise<Job[]> => (jobs = await this.#readOn(jobs));
-    jobs = await this.until(readOn, (seen) => seen.every(isFinished), options);
+    jobs = await this.until(readOn, done, options);
     // Out of time: those behind the first unfinished one have not been looked at for long.
     return jobs.every(isFinished) ? jobs : await readAll();
   }

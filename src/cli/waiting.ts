@@ -3,6 +3,7 @@
 
 import { formatDuration } from '../duration.ts';
 import { type Env, pause } from '../env.ts';
+import { QueuectlError } from '../errors.ts';
 import { grouped } from '../invalid.ts';
 import { type Attempt, isTerminal, type Job } from '../job.ts';
 import type { Queue, WaitOptions } from '../queue.ts';
@@ -12,7 +13,8 @@ import type { Io } from './io.ts';
 import { jobJson } from './json.ts';
 import { exitCodeOf, OURS_FAILED, outcomeText } from './outcome.ts';
 import { hintUnserved } from './serving.ts';
-import { visible } from './text.ts';
+import { Progress } from './progress.ts';
+import { count, visible } from './text.ts';
 
 /** Runs `body`; whatever we fail at is told and is 125. */
 export async function orOursFailed(io: Io, body: () => Promise<number>): Promise<number> {
@@ -25,7 +27,10 @@ export async function orOursFailed(io: Io, body: () => Promise<number>): Promise
   }
 }
 
-/** Waits until they are finished and answers the exit code; prints the jobs as JSON if asked. */
+/**
+ * Waits until they are finished and answers the exit code; prints the jobs as JSON if asked.
+ * Ctrl-C ends the waiting, not the jobs, and that is said.
+ */
 export async function waitFor(
   queue: Queue,
   ids: readonly string[],
@@ -33,9 +38,58 @@ export async function waitFor(
   io: Io,
 ): Promise<number> {
   const signal = io.context.interrupted();
-  const jobs = await queue.wait(ids, { timeout, any, signal });
+  await refuseOwn(queue, ids, any, io);
+  const progress = new Progress(io);
+  let last: readonly Job[] = [];
+  const onLook = (seen: readonly Job[]): void => {
+    last = seen;
+    if (seen.length === 1) return;
+    const finished = seen.filter(({ state }) => isTerminal(state)).length;
+    progress.update('Waiting', finished, seen.length, 'jobs finished');
+  };
+  let jobs: readonly Job[];
+  try {
+    jobs = await queue.wait(ids, { timeout, any, signal, onLook });
+  } catch (error) {
+    progress.clear();
+    if (error instanceof Interrupted) tellLeft(last, io);
+    throw error;
+  }
+  progress.clear();
   if (io.json) io.printJson(jobs.map(jobJson));
   return answer(jobs, any, timeout, io);
+}
+
+/** A job that waits for itself to end would hold its slot for ever. */
+async function refuseOwn(
+  queue: Queue,
+  ids: readonly string[],
+  any: boolean,
+  { context: { env } }: Io,
+): Promise<void> {
+  const own = env['QUEUECTL_JOB_ID'];
+  if (own === undefined || !ids.includes(own) || (any && ids.some((id) => id !== own))) return;
+  // Another queue may have a job of that name; the attempt tells them apart.
+  const { last } = await queue.get(own);
+  if (last === null || String(last.runToken) !== env['QUEUECTL_RUN_TOKEN']) return;
+  throw new QueuectlError('wrong_state', `job ${JSON.stringify(own)} would wait for its own end`, {
+    hint: 'the command that asks is run by that job; wait for it from outside',
+  });
+}
+
+function tellLeft(jobs: readonly Job[], io: Io): void {
+  const left = jobs.filter(({ state }) => !isTerminal(state));
+  const [first] = left;
+  if (first === undefined) return;
+  if (left.length === 1) {
+    const id = visible(first.id);
+    io.note(`queuectl: no longer waiting; job ${id} goes on`);
+    io.note(`hint: queuectl wait ${id} waits again, queuectl cancel ${id} ends it`);
+  } else {
+    io.note(
+      `queuectl: no longer waiting; ${count(left.length, 'job')} that have not finished go on`,
+    );
+  }
 }
 
 /** Says so where some of these jobs wait and no worker serves them. */

@@ -2,10 +2,14 @@
 // logs shows is then complete.
 
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { box, exitCode } from './box.ts';
+import { box, exitCode, QUEUECTL, untilOutput } from './box.ts';
 import { line, shell, until, working } from './field.ts';
+import { hasTmux, terminal } from './terminal.ts';
+
+const noTmux = hasTmux ? false : 'needs tmux(1)';
 
 test('one, several, any: the exit code of the first that failed, in the order asked', async (t) => {
   const cli = await working(t);
@@ -77,6 +81,53 @@ test('enqueue --wait: one job, and thousands from a file', async (t) => {
   const many = await cli.q(['enqueue', '--wait', '-'], { input, timeout: 60_000 });
   assert.deepEqual([many.code, many.stdout], [5, 'Enqueued 3000 jobs\n']);
   assert.equal(many.stderr, 'queuectl: job j2000 is dead: exit code 5\n');
+});
+
+test('Ctrl-C ends the waiting and not the job, and says so', async (t) => {
+  const cli = box(t);
+  await cli.ok(shell('a', 'true', '--delay', '1h'));
+  await cli.ok(shell('b', 'true', '--delay', '1h'));
+  for (const [ids, said] of [
+    [['a'], /job a goes on\nhint: queuectl wait a waits again, queuectl cancel a ends it\n$/],
+    [['a', 'b'], /2 jobs that have not finished go on\n$/],
+  ] as const) {
+    const waiting = cli.start(['wait', ...ids]);
+    const told = untilOutput(waiting, said, 'stderr');
+    await until('it waits', () => watching(waiting.pid));
+    waiting.kill('SIGINT');
+    await told;
+    assert.equal(await exitCode(waiting), 130);
+  }
+  assert.equal((await cli.json<{ state: string }>(['show', 'a'])).state, 'pending');
+});
+
+test('a job that waits for itself is told so at once, and another of that name is not', async (t) => {
+  const cli = await working(t);
+  const wait = `${QUEUECTL} wait self`;
+  await cli.ok(shell('self', wait));
+  assert.equal((await cli.q(['wait', 'self'])).code, 125);
+  assert.match(await cli.ok(['logs', 'self']), /would wait for its own end\nhint: /);
+  await cli.ok(shell('first', 'true'));
+  await cli.ok(shell('any', `${QUEUECTL} wait --any any first`));
+  assert.equal((await cli.q(['wait', 'any'])).code, 0);
+  // A job of that name in another queue.
+  const other = box(t);
+  await other.ok(shell('namesake', 'true'));
+  await other.ok(['worker', 'start', '--drain', '--foreground']);
+  await cli.ok(shell('namesake', `QUEUECTL_HOME=${other.home} ${QUEUECTL} wait namesake`));
+  assert.equal((await cli.q(['wait', 'namesake'])).code, 0);
+});
+
+test('on a terminal, waiting for many shows how far they are', { skip: noTmux }, async (t) => {
+  const cli = await working(t);
+  await cli.ok(shell('short', 'true'));
+  await cli.ok(shell('long', 'until test -e go; do sleep 0.05; done'));
+  const screen = await terminal(t, cli);
+  screen.type('queuectl wait short long; echo "code $?"');
+  await screen.shows(/Waiting .* 1 of 2 jobs finished/);
+  writeFileSync(join(cli.directory, 'go'), '');
+  // It leaves nothing behind.
+  assert.match(await screen.shows(/code 0/), /"code \$\?"\ncode 0/);
 });
 
 test('waiting costs next to nothing', { skip: process.platform !== 'linux' }, async (t) => {

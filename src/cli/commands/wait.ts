@@ -14,7 +14,7 @@ export const command = defineCommand({
       '128+n if signal n ended it, 130 if it was cancelled; 125 if queuectl itself failed: an\n' +
       'unknown id, a lost attempt, --timeout ran out. For several jobs 0 if all succeeded, else\n' +
       'that of the first that did not, in the order asked. A job is waited for through all its\n' +
-      'retries.',
+      'retries. Ctrl-C ends the waiting, with 130; the jobs go on.',
   ],
   flags: {
     timeout: { type: 'text', value: 'DURATION', help: 'wait at most this long' },
