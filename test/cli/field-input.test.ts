@@ -175,6 +175,13 @@ test('LQ-33 · names that JavaScript objects already have', async (t) => {
   await cli.ok(['dlq', 'retry', id]);
   assert.equal((await cli.q(['wait', id])).code, 1);
   assert.deepEqual(await cli.json(['dlq', 'purge', '--yes', '--queue', 'valueOf']), { purged: 1 });
+  await cli.ok(['config', 'set', 'retention', '1d', '--queue', 'constructor']);
+  await cli.ok(shell('valueOf', 'true', '--queue', 'constructor', '--delay', '1h'));
+  await cli.ok(['edit', 'valueOf', '--to-queue', '__proto__']);
+  assert.equal((await cli.json<JobJson>(['show', 'valueOf'])).queue, '__proto__');
+  await cli.ok(['cancel', '--queue', '__proto__', '--yes']);
+  await cli.ok(['delete', '--queue', '__proto__', '--yes']);
+  await cli.refused(['show', 'valueOf'], 3);
   const { queues } = await cli.json<{ queues: { queue: string }[] }>(['status']);
   assert.ok(queues.some(({ queue }) => queue === 'constructor'));
 

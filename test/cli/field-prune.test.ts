@@ -10,7 +10,7 @@ import { type Box, box, exitCode } from './box.ts';
 import { type JobJson, shell, until, untilState, working } from './field.ts';
 
 const DAY = 86_400_000;
-/** By retention a prune of them takes 12 s at least, so that each is stopped in the middle. */
+/** More than a prune deletes until it is stopped: fifty at a time, with a rest after each. */
 const JOBS = 60_000;
 
 function database(t: TestContext, cli: Box): DatabaseSync {
@@ -67,7 +67,6 @@ test('LQ-22 · a prune that is interrupted leaves nothing half and goes on next 
   const db = await history(t, cli);
   const left = (): number => Number(db.prepare('SELECT count(*) AS n FROM job').get()?.['n']);
   let before = whole(db);
-  // A hundred at a time, with a rest of 20 ms between them.
   for (const [signal, code] of [
     ['SIGINT', 130],
     ['SIGKILL', null],
@@ -119,4 +118,25 @@ test('LQ-21 · prune deletes only what has ended, however old the rest is', asyn
   assert.deepEqual(jobs.map(({ id }) => id).toSorted(), ['dead', 'far', 'retries']);
   const backlog = await cli.json<JobJson[]>(['list', '--queue', 'backlog', '--limit', '1000']);
   assert.equal(backlog.length, 500);
+});
+
+test('LQ-13 · several who prune at once share the jobs, and each ends when none is left', async (t) => {
+  const cli = box(t);
+  await cli.ok(['enqueue', '-'], { input: '{"command":"true"}\n'.repeat(5000) });
+  database(t, cli).exec(`
+    BEGIN IMMEDIATE;
+    DELETE FROM ready;
+    UPDATE job SET state = 'cancelled', updated_at = updated_at - ${30 * DAY};
+    COMMIT`);
+  const deleted = await Promise.all(
+    [1, 2, 3].map(async () => {
+      const answer = await cli.json<{ deleted: number }>(['prune']);
+      assert.equal((await cli.json<{ jobs: number }[]>(['list'])).length, 0, 'ended too early');
+      return answer.deleted;
+    }),
+  );
+  assert.equal(
+    deleted.reduce((sum, n) => sum + n, 0),
+    5000,
+  );
 });
