@@ -35,6 +35,9 @@ const POLL_MS = 1000;
 const REST = 4;
 const LEAST_REST_MS = 20;
 
+/** Jobs looked at in turn where somebody sees how far many are: some ms of reading. */
+const LOOK_AHEAD = 500;
+
 /** Jobs per transaction of a bulk operation: some 5 ms of write lock, unnoticed by workers. */
 const BATCH = 500;
 /**
@@ -51,7 +54,7 @@ export interface WaitOptions {
   /** Ms; null waits as long as it takes. */
   readonly timeout?: number | null;
   readonly signal?: AbortSignal;
-  /** Called after each look with the jobs as last seen; not every one is looked at each time. */
+  /** Called after each look with the jobs as last seen. Looks at more of them than it has to. */
   readonly onLook?: (jobs: readonly Job[]) => void;
 }
 
@@ -119,7 +122,15 @@ export class Queue {
     };
     if (any) return await this.until(readAll, done, options);
     let jobs = await readAll();
-    const readOn = async (): Promise<Job[]> => (jobs = await this.#readOn(jobs));
+    let turn = 0;
+    const readOn = async (): Promise<Job[]> => {
+      jobs = await this.#readOn(jobs);
+      if (onLook !== undefined) {
+        jobs = await this.#readSome(jobs, turn);
+        turn = (turn + LOOK_AHEAD) % jobs.length;
+      }
+      return jobs;
+    };
     jobs = await this.until(readOn, done, options);
     // Out of time: those behind the first unfinished one have not been looked at for long.
     return jobs.every(isFinished) ? jobs : await readAll();
@@ -136,6 +147,18 @@ export class Queue {
       const now = await this.get(job.id);
       seen[index] = now;
       if (!isFinished(now)) break;
+    }
+    return seen;
+  }
+
+  /** Looks at the unfinished ones among the next LOOK_AHEAD after `turn`, cyclically. */
+  async #readSome(jobs: readonly Job[], turn: number): Promise<Job[]> {
+    const seen = [...jobs];
+    const end = turn + Math.min(LOOK_AHEAD, jobs.length);
+    for (let place = turn; place < end; place += 1) {
+      const job = seen[place % seen.length];
+      if (job === undefined || isFinished(job)) continue;
+      seen[place % seen.length] = await this.get(job.id);
     }
     return seen;
   }

@@ -79,15 +79,16 @@ async function enqueueAll(source: Source, flags: BulkFlags, io: Io): Promise<num
     } finally {
       progress.clear();
     }
+    const signal = flags.wait ? io.context.interrupted() : null;
     if (!(flags.wait && io.json)) await answer(stored, skipped.n, queue, io);
     await hintUnserved(queue, new Set(jobs.map((job) => job.queue)), io);
-    if (!flags.wait) return 0;
+    if (signal === null) return 0;
     const { orOursFailed, waitFor } = await import('./waiting.ts');
     return await orOursFailed(io, () =>
       waitFor(
         queue,
         stored.map(({ id }) => id),
-        {},
+        { signal },
         io,
       ),
     );

@@ -20,6 +20,10 @@ export class Progress {
     this.#shown = !io.quiet && io.context.stderr.isTerminal;
   }
 
+  get isShown(): boolean {
+    return this.#shown;
+  }
+
   /** `total` null where nobody knows it. */
   update(what: string, done: number, total: number | null, unit: string): void {
     if (!this.#shown) return;

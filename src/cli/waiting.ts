@@ -7,6 +7,7 @@ import { QueuectlError } from '../errors.ts';
 import { grouped } from '../invalid.ts';
 import { type Attempt, isTerminal, type Job } from '../job.ts';
 import type { Queue, WaitOptions } from '../queue.ts';
+import { MARKER_NAME, markerOf } from '../platform/processes.ts';
 import { Interrupted, ReaderGone } from './context.ts';
 import { tellFailure } from './failure.ts';
 import type { Io } from './io.ts';
@@ -27,32 +28,34 @@ export async function orOursFailed(io: Io, body: () => Promise<number>): Promise
   }
 }
 
+export interface WaitForOptions extends Pick<WaitOptions, 'any' | 'timeout'> {
+  /** Ctrl-C, taken before anything was said: it ends the waiting, not the jobs. */
+  readonly signal: AbortSignal;
+}
+
 /**
  * Waits until they are finished and answers the exit code; prints the jobs as JSON if asked.
- * Ctrl-C ends the waiting, not the jobs, and that is said.
+ * Says what goes on where it is interrupted.
  */
 export async function waitFor(
   queue: Queue,
   ids: readonly string[],
-  { any = false, timeout = null }: Pick<WaitOptions, 'any' | 'timeout'>,
+  { any = false, timeout = null, signal }: WaitForOptions,
   io: Io,
 ): Promise<number> {
-  const signal = io.context.interrupted();
   await refuseOwn(queue, ids, any, io);
   const progress = new Progress(io);
-  let last: readonly Job[] = [];
   const onLook = (seen: readonly Job[]): void => {
-    last = seen;
-    if (seen.length === 1) return;
     const finished = seen.filter(({ state }) => isTerminal(state)).length;
     progress.update('Waiting', finished, seen.length, 'jobs finished');
   };
   let jobs: readonly Job[];
   try {
-    jobs = await queue.wait(ids, { timeout, any, signal, onLook });
+    const shows = progress.isShown && ids.length > 1;
+    jobs = await queue.wait(ids, { timeout, any, signal, ...(shows && { onLook }) });
   } catch (error) {
     progress.clear();
-    if (error instanceof Interrupted) tellLeft(last, io);
+    if (error instanceof Interrupted) await tellLeft(queue, ids, io);
     throw error;
   }
   progress.clear();
@@ -60,7 +63,7 @@ export async function waitFor(
   return answer(jobs, any, timeout, io);
 }
 
-/** A job that waits for itself to end would hold its slot for ever. */
+/** A job that waits for its own end would hold its slot for ever. */
 async function refuseOwn(
   queue: Queue,
   ids: readonly string[],
@@ -69,16 +72,20 @@ async function refuseOwn(
 ): Promise<void> {
   const own = env['QUEUECTL_JOB_ID'];
   if (own === undefined || !ids.includes(own) || (any && ids.some((id) => id !== own))) return;
-  // Another queue may have a job of that name; the attempt tells them apart.
+  // Another queue may have a job of that name; the marker of the attempt tells them apart.
   const { last } = await queue.get(own);
-  if (last === null || String(last.runToken) !== env['QUEUECTL_RUN_TOKEN']) return;
+  const marker = last === null ? null : markerOf(queue.store.databaseId, last.runToken);
+  if (marker !== env[MARKER_NAME]) return;
   throw new QueuectlError('wrong_state', `job ${JSON.stringify(own)} would wait for its own end`, {
     hint: 'the command that asks is run by that job; wait for it from outside',
   });
 }
 
-function tellLeft(jobs: readonly Job[], io: Io): void {
-  const left = jobs.filter(({ state }) => !isTerminal(state));
+async function tellLeft(queue: Queue, ids: readonly string[], io: Io): Promise<void> {
+  const jobs = await Promise.allSettled(ids.map((id) => queue.get(id)));
+  const left = jobs.flatMap((job) =>
+    job.status === 'fulfilled' && !isTerminal(job.value.state) ? [job.value] : [],
+  );
   const [first] = left;
   if (first === undefined) return;
   if (left.length === 1) {

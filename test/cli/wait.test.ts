@@ -120,10 +120,11 @@ test('a job that waits for itself is told so at once, and another of that name i
 
 test('on a terminal, waiting for many shows how far they are', { skip: noTmux }, async (t) => {
   const cli = await working(t);
-  await cli.ok(shell('short', 'true'));
+  // The first is the last to end: others are counted all the same.
   await cli.ok(shell('long', 'until test -e go; do sleep 0.05; done'));
+  await cli.ok(shell('short', 'true'));
   const screen = await terminal(t, cli);
-  screen.type('queuectl wait short long; echo "code $?"');
+  screen.type('queuectl wait long short; echo "code $?"');
   await screen.shows(/Waiting .* 1 of 2 jobs finished/);
   writeFileSync(join(cli.directory, 'go'), '');
   // It leaves nothing behind.

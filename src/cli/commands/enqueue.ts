@@ -127,6 +127,8 @@ async function jobOf({ flags, operands, rest, io }: EnqueueCall): Promise<NewJob
 async function enqueueOne(job: NewJob, flags: EnqueueCall['flags'], io: Io): Promise<number> {
   return await withQueue(io, async ({ queue }) => {
     const [stored] = await queue.enqueue([job], { ifAbsent: flags['if-absent'] });
+    // Before anything is said: whoever reads that may press Ctrl-C at once.
+    const signal = flags.wait ? io.context.interrupted() : null;
     if (stored === undefined) throw new QueuectlError('internal', 'the store did not answer');
     const { id, state, created } = stored;
     if (io.json && !flags.wait) io.printJson(jobJson(await queue.get(id)));
@@ -135,8 +137,8 @@ async function enqueueOne(job: NewJob, flags: EnqueueCall['flags'], io: Io): Pro
       io.print(created ? `Enqueued ${id} (${state})` : `${id} is there already (${state})`);
     }
     if (state === 'pending') await hintUnserved(queue, [job.queue], io);
-    if (!flags.wait) return 0;
+    if (signal === null) return 0;
     const { orOursFailed, waitFor } = await import('../waiting.ts');
-    return await orOursFailed(io, () => waitFor(queue, [id], {}, io));
+    return await orOursFailed(io, () => waitFor(queue, [id], { signal }, io));
   });
 }

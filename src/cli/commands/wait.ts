@@ -31,10 +31,10 @@ export const command = defineCommand({
     return await orOursFailed(io, () =>
       withQueue(io, async ({ queue }) => {
         // Before the hint: whoever reads that may press Ctrl-C at once.
-        io.context.interrupted();
+        const signal = io.context.interrupted();
         const jobs = await Promise.all(operands.map((id) => queue.get(id)));
         await hintWaiting(queue, jobs, io);
-        return await waitFor(queue, operands, { any: flags.any, timeout }, io);
+        return await waitFor(queue, operands, { any: flags.any, timeout, signal }, io);
       }),
     );
   },
