@@ -63,6 +63,8 @@ export interface BulkOptions {
   readonly onBatch?: (keys: readonly number[]) => void | Promise<void>;
   /** Ends it between two transactions; what was done until then is answered. */
   readonly signal?: AbortSignal;
+  /** Called where the signal has ended it before all was done. */
+  readonly onStop?: () => void;
 }
 
 export class Queue {
@@ -258,7 +260,7 @@ export class Queue {
 
   async #act(
     filter: Filter,
-    { onBatch, signal }: BulkOptions,
+    { onBatch, signal, onStop }: BulkOptions,
     act: (found: Found, begun: Horizon) => Promise<number[]>,
   ): Promise<number> {
     let n = 0;
@@ -266,7 +268,10 @@ export class Queue {
     const begun = await this.store.horizon();
     for await (const found of this.#batches(filter, begun)) {
       if (rest > 0) await this.#env.sleep(rest, signal).catch(ignoreAbort);
-      if (signal?.aborted === true) break;
+      if (signal?.aborted === true) {
+        onStop?.();
+        break;
+      }
       const since = this.#env.boot();
       const acted = await act(found, begun);
       n += acted.length;

@@ -16,7 +16,7 @@ export interface Bulk<T> {
   readonly tell: (done: T) => void | Promise<void>;
 }
 
-/** Rejects with `Interrupted` after it has told, where it was. */
+/** Rejects with `Interrupted` after it has told, where that ended it before all was done. */
 export async function inBatches<T>({ doing, total, act, tell }: Bulk<T>, io: Io): Promise<void> {
   const progress = new Progress(io);
   const signal = io.context.interrupted();
@@ -25,9 +25,13 @@ export async function inBatches<T>({ doing, total, act, tell }: Bulk<T>, io: Io)
     done += keys.length;
     progress.update(doing, done, total, 'jobs');
   };
+  let stopped = false;
+  const onStop = (): void => {
+    stopped = true;
+  };
   let result: T;
   try {
-    result = await act({ onBatch, signal });
+    result = await act({ onBatch, signal, onStop });
   } catch (error) {
     progress.clear();
     if (done > 0) io.warn(`${doing.toLowerCase()} stopped after ${count(done, 'job')}`);
@@ -36,6 +40,8 @@ export async function inBatches<T>({ doing, total, act, tell }: Bulk<T>, io: Io)
   // Before the answer: the last picture of it would stand beside that.
   progress.clear();
   await tell(result);
-  if (signal.aborted) io.warn('interrupted: the other jobs are as they were');
+  if (!stopped) return;
+  const others = total === null ? 'the other jobs' : `the other ${count(total - done, 'job')}`;
+  io.warn(`interrupted: ${others} are as they were`);
   signal.throwIfAborted();
 }

@@ -32,8 +32,15 @@ export class Progress {
     this.#drawnAt = now;
     this.#drawn = true;
     const of = total === null ? '' : ` of ${grouped(total)}`;
-    const bar = total === null ? '' : `${this.#bar(done / total)} `;
-    this.#io.context.stderr.write(`${CLEAR}${what} ${bar}${grouped(done)}${of} ${unit}`);
+    const text = `${grouped(done)}${of} ${unit}`;
+    // A line that wraps is not cleared: of two of them the upper one stays.
+    const room = (this.#io.context.stderr.columns ?? 80) - 1;
+    const bar =
+      total === null || what.length + text.length + BAR_WIDTH + 2 > room
+        ? ''
+        : `${this.#bar(done / total)} `;
+    const line = bar === '' ? `${what} ${text}`.slice(0, room) : `${what} ${bar}${text}`;
+    this.#io.context.stderr.write(CLEAR + line);
   }
 
   /** For what does not say how far it has come. */

@@ -55,15 +55,17 @@ export async function statusText(
   if (lineUp.length > rows.length + 1) lineUp = await tableOf(rows, { style, width, short: true });
   // What stands below the table says more than its last queues.
   const room = height === null ? null : Math.max(2, height - lines.length - 1);
-  return [...cut(lineUp, room), '', ...lines].join('\n');
+  return [...cut(lineUp, room, rows.length + 1), '', ...lines].join('\n');
 }
 
-function cut(lines: readonly string[], room: number | null): readonly string[] {
+/** `whole`: how many lines it has where each queue takes one. */
+function cut(lines: readonly string[], room: number | null, whole: number): readonly string[] {
   if (room === null || lines.length <= room) return lines;
   // The last one is the sum of all.
   const shown = lines.slice(0, Math.max(1, room - 2));
-  const left = count(lines.length - shown.length - 1, 'more queue');
-  return [...shown, `… ${left}`, ...lines.slice(-1)];
+  const left = lines.length - shown.length - 1;
+  const told = lines.length === whole ? count(left, 'more queue') : 'more';
+  return [...shown, `… ${told}`, ...lines.slice(-1)];
 }
 
 interface Looks {

@@ -33,8 +33,9 @@ export async function watchStatus(
 ): Promise<void> {
   const { stdout } = io.context;
   const signal = io.context.interrupted();
-  const picture = new Picture(io);
-  const onScreen = stdout.isTerminal && !io.json;
+  // A dumb terminal is one that knows none of what is above.
+  const onScreen = stdout.isTerminal && !io.json && io.context.env['TERM'] !== 'dumb';
+  const picture = new Picture(io, onScreen);
   let looked = Number.NEGATIVE_INFINITY;
   const draw = async (): Promise<void> => {
     // Before the look, not instead of it: what has changed last is always shown.
@@ -63,11 +64,13 @@ class Picture {
   /** The last one, whole. */
   text = '';
   readonly #io: Io;
+  readonly #onScreen: boolean;
   readonly #rate = new Rate();
   #drawn = '';
 
-  constructor(io: Io) {
+  constructor(io: Io, onScreen: boolean) {
     this.#io = io;
+    this.#onScreen = onScreen;
   }
 
   async show(status: Status): Promise<void> {
@@ -75,12 +78,13 @@ class Picture {
     const { stdout } = io.context;
     const now = io.now();
     this.#rate.add(now, ended(status));
-    if (io.json) {
+    if (!this.#onScreen) {
+      // Without what only grows older: that would be a new picture each second.
       const json = statusJson(status);
       const line = JSON.stringify(json);
-      if (line !== this.#drawn) io.printJsonLine(json);
+      if (line === this.#drawn) return;
       this.#drawn = line;
-      return;
+      if (io.json) return io.printJsonLine(json);
     }
     const view = { ...status, rate: this.#rate.perSecond(now) };
     const hint = hintFor(status);
@@ -91,11 +95,12 @@ class Picture {
     const height = rows === null ? null : rows - tail.length;
     const body = await statusText(view, io.style, now, columns, height);
     this.text = [body, ...tail].join('\n');
+    if (!this.#onScreen) return stdout.write(`${this.text}\n\n`);
     // A terminal of another size needs the same text again.
     const drawn = `${columns ?? 0}x${rows ?? 0} ${this.text}`;
     if (drawn === this.#drawn) return;
     this.#drawn = drawn;
-    stdout.write(stdout.isTerminal ? frameOf(this.text, rows) : `${this.text}\n\n`);
+    stdout.write(frameOf(this.text, rows));
   }
 }
 

@@ -71,6 +71,8 @@ export interface RetentionOptions {
   readonly hurry?: boolean;
   /** Leave what is left to whoever else is found at it: two would be felt twice as much. */
   readonly giveWay?: boolean;
+  /** Called where the signal has ended it before all was done. */
+  readonly onStop?: () => void;
   /** Called after each step with the keys deleted, their logs included. */
   readonly onStep?: (keys: readonly number[]) => void | Promise<void>;
 }
@@ -79,7 +81,7 @@ export interface RetentionOptions {
 export async function applyRetention(
   options: Omit<HousekeepingOptions, 'log'>,
   signal: AbortSignal,
-  { hurry = false, giveWay = false, onStep = () => {} }: RetentionOptions = {},
+  { hurry = false, giveWay = false, onStep = () => {}, onStop }: RetentionOptions = {},
 ): Promise<number> {
   const { store, env, logs } = options;
   let deleted = 0;
@@ -99,7 +101,10 @@ export async function applyRetention(
       const rest = hurry
         ? Math.max(took * HURRIED_REST, LEAST_HURRIED_REST_MS)
         : Math.max(took * REST, LEAST_REST_MS);
-      if (!(await pause(env, rest, signal))) return deleted;
+      if (!(await pause(env, rest, signal))) {
+        onStop?.();
+        return deleted;
+      }
     }
   }
   return deleted;

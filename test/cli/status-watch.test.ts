@@ -125,8 +125,9 @@ test('status --watch into a pipe: no control characters; --json: a line a change
   assert.ok(!text.includes('\u001b'));
   const json = cli.start(['status', '--watch', '--json']);
   await untilOutput(json, /"pending":1.*\n/);
+  const changed = untilOutput(json, /"cancelled":1.*\n/);
   await cli.ok(['cancel', 'j']);
-  const lines = await untilOutput(json, /"cancelled":1.*\n/);
+  const lines = await changed;
   const last = lines.trimEnd().split('\n').at(-1) ?? '';
   assert.equal((JSON.parse(last) as { jobs: { cancelled: number } }).jobs.cancelled, 1);
   for (const child of [plain, json]) {

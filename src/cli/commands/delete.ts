@@ -52,13 +52,13 @@ export const command = defineCommand({
         { verb: VERB, flags, io },
         {
           nothing: 0,
-          act: ({ onBatch, signal }) =>
+          act: ({ onBatch, ...options }) =>
             queue.deleteAll(filter, {
+              ...options,
               onBatch: async (keys) => {
                 await removeLogs(keys);
                 await onBatch(keys);
               },
-              signal,
             }),
           tell: (deleted) => {
             if (io.json) io.printJson({ deleted });

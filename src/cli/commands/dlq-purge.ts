@@ -40,13 +40,13 @@ async function purge({ queue, location }: Opened, filter: Filter, io: Io): Promi
   const bulk: Bulk<number> = {
     doing: 'Deleting',
     total: null,
-    act: ({ onBatch, signal }) =>
+    act: ({ onBatch, ...options }) =>
       queue.deleteAll(filter, {
+        ...options,
         onBatch: async (keys) => {
           await removeLogs(keys);
           await onBatch(keys);
         },
-        signal,
       }),
     tell: (purged) => {
       if (io.json) io.printJson({ purged });

@@ -72,16 +72,16 @@ export const command = defineCommand({
         }
       }
       const logs = createLogStore(opened.location.jobLogs);
-      const act: Bulk<number>['act'] = async ({ onBatch, signal }) => {
+      const act: Bulk<number>['act'] = async ({ onBatch, ...options }) => {
         const deleted = await opened.queue.deleteAll(old, {
+          ...options,
           onBatch: async (keys) => {
             await logs.remove(keys);
             await onBatch(keys);
           },
-          signal,
         });
-        if (!signal.aborted) {
-          await sweepLogs({ store: opened.queue.store, env: systemEnv, logs }, signal);
+        if (!options.signal.aborted) {
+          await sweepLogs({ store: opened.queue.store, env: systemEnv, logs }, options.signal);
         }
         return deleted;
       };
@@ -98,8 +98,8 @@ async function pruneByRetention({ queue, location }: Opened, call: PruneCall): P
   if (flags['dry-run']) return tellRehearsal(await countOverdue({ store, env: systemEnv }), call);
   const logs = createLogStore(location.jobLogs);
   const house = { store, env: systemEnv, logs };
-  const act: Bulk<number>['act'] = async ({ onBatch, signal }) => {
-    const deleted = await applyRetention(house, signal, { hurry: true, onStep: onBatch });
+  const act: Bulk<number>['act'] = async ({ onBatch, signal, onStop }) => {
+    const deleted = await applyRetention(house, signal, { hurry: true, onStep: onBatch, onStop });
     if (!signal.aborted) await sweepLogs(house, signal);
     if (!signal.aborted) await forgetWorkers(house, signal);
     return deleted;
