@@ -47,7 +47,9 @@ export async function waitFor(
   const progress = new Progress(io);
   const onLook = (seen: readonly Job[]): void => {
     const finished = seen.filter(({ state }) => isTerminal(state)).length;
-    progress.update('Waiting', finished, seen.length, 'jobs finished');
+    if (finished < seen.length) {
+      progress.update('Waiting', finished, seen.length, 'jobs finished');
+    }
   };
   let jobs: readonly Job[];
   try {

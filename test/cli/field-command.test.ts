@@ -168,5 +168,7 @@ test('SH-11 · a relative QUEUECTL_HOME', async (t) => {
   await cli.ok(['--db', db, 'enqueue', '--id', 'c', '--', 'true'], { cwd: '/' });
   await cli.ok(['--db', db, 'wait', 'c'], { cwd: '/' });
   await cli.ok(['--db', db, 'worker', 'stop', '--now'], { cwd: '/' });
-  assert.deepEqual(readdirSync(cli.directory).toSorted(), ['rel.db', 'rel.db.d']);
+  // Two that close at the same moment leave each other's -wal and -shm.
+  const made = readdirSync(cli.directory).map((name) => name.replace(/-(wal|shm)$/, ''));
+  assert.deepEqual([...new Set(made)].toSorted(), ['rel.db', 'rel.db.d']);
 });
