@@ -2,9 +2,18 @@
 // refuses meanwhile; what waits, runs or has just ended stays (guarantee 3).
 
 import assert from 'node:assert/strict';
+import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
-import { createWorld, enqueue, full, ObservedStore, type World } from '../fixtures/engine.ts';
-import { keepHouse } from '../../src/worker/housekeeping.ts';
+import {
+  createWorld,
+  deadProcess,
+  enqueue,
+  full,
+  historyOf,
+  ObservedStore,
+  type World,
+} from '../fixtures/engine.ts';
+import { forgetWorkers, keepHouse } from '../../src/worker/housekeeping.ts';
 import type { LogOwners, LogStore } from '../../src/worker/output.ts';
 
 const MINUTE = 60_000;
@@ -42,6 +51,27 @@ function keeper(world: World): House {
   return house;
 }
 
+/** Steps the clock until so many rounds are over. */
+async function untilTidied(world: World, { tidied }: House, rounds: number): Promise<void> {
+  for (let step = 0; tidied.length < rounds; step += 1) {
+    assert.ok(step < 1000, `${tidied.length} rounds`);
+    await world.env.advance(1000);
+  }
+}
+
+/** What the first column says. */
+function query({ database }: World, sql: string): unknown[] {
+  const db = new DatabaseSync(database, { readOnly: true });
+  try {
+    return db
+      .prepare(sql)
+      .all()
+      .map((row) => Object.values(row)[0]);
+  } finally {
+    db.close();
+  }
+}
+
 async function ids({ client }: World): Promise<number> {
   const { counts } = await client.stats();
   return counts.reduce((sum, { n }) => sum + n, 0);
@@ -64,6 +94,62 @@ test('what the retention is over for goes in steps, with its logs; the rest stay
   assert.equal(house.removed.length, 250);
   assert.deepEqual(house.said, ['deleted 250 jobs whose retention is over']);
   assert.equal(house.observed.count('deleteFound'), 5, 'fifty at a time');
+});
+
+test('who finds somebody else at it leaves the rest to them, until the next round', async (t) => {
+  const world = await createWorld(t);
+  const old = await enqueue(
+    world,
+    Array.from({ length: 120 }, () => ({})),
+  );
+  await world.client.cancel(old);
+  world.env.freeze(8 * DAY);
+  const house = keeper(world);
+  // The other one deletes a job that has been found already.
+  house.observed.before.set('deleteFound', async () => {
+    house.observed.before.delete('deleteFound');
+    await world.client.delete(old.slice(0, 1));
+  });
+  await untilTidied(world, house, 1);
+  assert.equal(house.removed.length, 49, 'the step that met the other one');
+  await untilTidied(world, house, 2);
+  assert.equal(await ids(world), 0);
+});
+
+test('workers that no attempt names are forgotten a day after their end', async (t) => {
+  const world = await createWorld(t);
+  const { client } = world;
+  const register = { identity: deadProcess(), queues: null, concurrency: 1 };
+  const supervisor = await client.registerSupervisor({ identity: deadProcess(), count: 2 });
+  const { key: ran } = await client.registerWorker({ ...register, supervisor });
+  const { key: idle } = await client.registerWorker({ ...register, supervisor });
+  const { key: lives } = await client.registerWorker({ ...register, supervisor: null });
+  const [kept = ''] = await enqueue(world, [{ maxRetries: 0 }]);
+  const turn = { worker: ran, backoff: { base: 2, max: 1000 }, lease: 1000 };
+  const { claimed } = await client.turn({ ...turn, ended: [], slots: 1 });
+  const outcome = { kind: 'exited', code: 1 } as const;
+  const ended = claimed.map((attempt) => ({ attempt, outcome, logBytes: 0, random: 0 }));
+  await client.turn({ ...turn, ended, slots: 0 });
+  for (const key of [ran, idle]) await client.endWorker(key, 'stopped');
+  await client.endSupervisor(supervisor, 'stopped');
+
+  world.env.freeze(DAY - MINUTE);
+  const { signal } = new AbortController();
+  assert.equal(await forgetWorkers({ store: client, env: world.env }, signal), 0);
+  world.env.freeze(2 * MINUTE);
+  keeper(world);
+  await world.env.advance(2 * MINUTE);
+  const left = query(world, 'SELECT key FROM worker ORDER BY key');
+  assert.deepEqual(left, [ran, lives], 'dead jobs are kept, and who ran them');
+  assert.equal((await historyOf(world, kept)).length, 1);
+  assert.deepEqual(query(world, 'SELECT key FROM supervisor'), [supervisor]);
+
+  await client.delete([kept]);
+  const forgetting = forgetWorkers({ store: client, env: world.env }, signal);
+  await world.env.advance(MINUTE);
+  assert.equal(await forgetting, 1);
+  assert.deepEqual(query(world, 'SELECT key FROM worker'), [lives]);
+  assert.deepEqual(query(world, 'SELECT key FROM supervisor'), []);
 });
 
 test('it looks about once a minute, at everything in the first round and once an hour', async (t) => {
