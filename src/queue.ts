@@ -65,6 +65,14 @@ export interface BulkOptions {
   readonly signal?: AbortSignal;
   /** Called where the signal has ended it before all was done. */
   readonly onStop?: () => void;
+  /** Act on these alone, as far as they still match; null or not given: on all that match. */
+  readonly only?: Selection | null;
+}
+
+/** Jobs that matched a filter at one moment. */
+export interface Selection {
+  readonly keys: readonly number[];
+  readonly begun: Horizon;
 }
 
 export class Queue {
@@ -218,12 +226,13 @@ export class Queue {
     return this.store.delete(ids);
   }
 
-  /** How many jobs match now. */
-  async count(filter: Filter): Promise<number> {
-    let n = 0;
+  /** The jobs that match now, for somebody to agree to. */
+  async select(filter: Filter): Promise<Selection> {
+    const all: number[] = [];
     const begun = await this.store.horizon();
-    for await (const { keys } of this.#batches(filter, begun)) n += keys.length;
-    return n;
+    for await (const { keys } of this.#batches(filter, begun))
+      for (const key of keys) all.push(key);
+    return { keys: all, begun };
   }
 
   // Verbs by filter. Each acts once on every job that matches when it begins and still
@@ -260,13 +269,14 @@ export class Queue {
 
   async #act(
     filter: Filter,
-    { onBatch, signal, onStop }: BulkOptions,
+    { onBatch, signal, onStop, only = null }: BulkOptions,
     act: (found: Found, begun: Horizon) => Promise<number[]>,
   ): Promise<number> {
     let n = 0;
     let rest = 0;
-    const begun = await this.store.horizon();
-    for await (const found of this.#batches(filter, begun)) {
+    const begun = only?.begun ?? (await this.store.horizon());
+    const batches = only === null ? this.#batches(filter, begun) : batchesOf(only, filter);
+    for await (const found of batches) {
       if (rest > 0) await this.#env.sleep(rest, signal).catch(ignoreAbort);
       if (signal?.aborted === true) {
         onStop?.();
@@ -303,6 +313,12 @@ export class Queue {
 
   close(): Promise<void> {
     return this.store.close();
+  }
+}
+
+function* batchesOf({ keys }: Selection, filter: Filter): Generator<Found> {
+  for (let at = 0; at < keys.length; at += BATCH) {
+    yield { keys: keys.slice(at, at + BATCH), filter };
   }
 }
 

@@ -2,7 +2,8 @@
 // --unfinished those that are still to run, as `enqueue --file` takes them. Invariant: no
 // file is overwritten, and none is left that holds less than was told.
 
-import { closeSync, existsSync, fsyncSync, linkSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, linkSync, openSync, writeSync } from 'node:fs';
+import { draftOf, removeAbandonedDrafts, removeDraft } from '../drafts.ts';
 import { systemEnv } from '../env.ts';
 import { EXIT_CODE_OF, QueuectlError, systemCode } from '../errors.ts';
 import { isTerminal } from '../job.ts';
@@ -112,7 +113,8 @@ class Target {
   constructor(file: string) {
     this.#file = file;
     if (existsSync(file)) throw this.#taken();
-    this.#draft = `${file}.${systemEnv.newId()}.new`;
+    removeAbandonedDrafts(file, systemEnv.now());
+    this.#draft = draftOf(file, systemEnv.newId());
     try {
       this.#fd = openSync(this.#draft, 'wx', 0o600);
     } catch (error) {
@@ -140,7 +142,7 @@ class Target {
       throw systemCode(error) === 'EEXIST' ? this.#taken() : this.#refused(error);
     } finally {
       closeSync(this.#fd);
-      rmSync(this.#draft, { force: true });
+      removeDraft(this.#draft);
     }
   }
 

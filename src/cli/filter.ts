@@ -1,5 +1,6 @@
 // Filters on jobs, the same flags in every command that lists or acts on many.
 
+import { invalid } from '../invalid.ts';
 import { parseInstant } from '../instant.ts';
 import type { State } from '../job.ts';
 import { type Filter, NO_FILTER } from '../store/store.ts';
@@ -30,10 +31,16 @@ export function filterOf(
     states,
     queue: flags.queue ?? null,
     tags: splitTags(flags.tag),
-    search: flags.search ?? null,
+    search: searchOf(flags.search),
     since: pastInstant('--since', flags.since, io.now()),
     until: pastInstant('--until', flags.until, io.now()),
   };
+}
+
+/** Empty it would match everything: `--search "$UNSET" --yes` is an accident. */
+function searchOf(text: string | undefined): string | null {
+  if (text === '') throw invalid('--search must be a text that is not empty');
+  return text ?? null;
 }
 
 /** Whether it asks for anything but states. */

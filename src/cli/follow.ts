@@ -2,7 +2,7 @@
 // wrote is shown completely and in order: its state is looked at first and its log read
 // afterwards, so a job that is seen finished has nothing more to say.
 
-import type { Env } from '../env.ts';
+import { type Env, pause } from '../env.ts';
 import { type Attempt, isTerminal, type Job } from '../job.ts';
 import type { PathWatch } from '../platform/watch.ts';
 import type { Queue } from '../queue.ts';
@@ -38,11 +38,13 @@ export interface FollowOptions {
 const POLL_MS = 1000;
 /** Where no watch is to be had: seldom enough for a machine that has run out of them. */
 const BLIND_POLL_MS = 200;
+/** So long a log is shown without a look at anything else: no longer than Ctrl-C may take. */
+const BREATH_MS = 50;
 
 /** What there is, of the one attempt. */
 export function readOnce(logs: LogStore, options: FollowOptions): void {
   const reader = new Reader(logs, options);
-  reader.read(options.attempt ?? options.job.lastAttempt);
+  for (const _ of reader.show(options.attempt ?? options.job.lastAttempt));
   reader.finish(options.job);
   options.sink.end();
 }
@@ -107,7 +109,7 @@ export class Follower {
         // Most commits are about other jobs: its log is read where it may say something new.
         if (grown || !isSame(before, this.#job)) {
           grown = false;
-          await this.#show();
+          await this.#show(signal);
         }
         if (isOver(this.#job, this.#options.attempt)) {
           this.#reader.finish(this.#job);
@@ -124,18 +126,29 @@ export class Follower {
     }
   }
 
-  async #show(): Promise<void> {
+  async #show(signal: AbortSignal): Promise<void> {
     const job = this.#job;
     const { lastAttempt, last } = job;
-    if (lastAttempt >= this.#current) this.#reader.read(this.#current);
+    if (lastAttempt >= this.#current) await this.#read(signal);
     if (this.#options.attempt !== null) return;
     while (this.#current < lastAttempt) {
       await this.#tellPast(job, this.#current);
       this.#current++;
-      this.#reader.read(this.#current);
+      await this.#read(signal);
     }
     const waits = last !== null && last.finishedAt !== null && !isTerminal(job.state);
     if (waits) this.#tell(last, job);
+  }
+
+  /** A job may print faster than anybody reads: signals are heard all the same. */
+  async #read(signal: AbortSignal): Promise<void> {
+    let began = this.#env.boot();
+    for (const _ of this.#reader.show(this.#current)) {
+      if (this.#env.boot() - began < BREATH_MS) continue;
+      await pause(this.#env, 0, signal);
+      signal.throwIfAborted();
+      began = this.#env.boot();
+    }
   }
 
   /** Of an attempt whose successor began before its end was seen. */
@@ -149,6 +162,8 @@ export class Follower {
   #tell(ended: Attempt, job: Job | null): void {
     if (this.#told >= ended.number) return;
     this.#told = ended.number;
+    // A line that it left open is not continued by the next attempt.
+    this.#options.sink.end();
     this.#options.onRetry(ended, job);
   }
 }
@@ -180,7 +195,8 @@ class Reader {
     this.#options = options;
   }
 
-  read(attempt: number): void {
+  /** What is new of the attempt, a piece with each step. May be left off between two. */
+  *show(attempt: number): Generator<void, void> {
     const isFirst = this.#attempt === null;
     if (attempt !== this.#attempt) {
       this.#position = undefined;
@@ -191,7 +207,10 @@ class Reader {
     const chunks = this.#wanted(this.#logs.read(job.key, attempt, this.#position));
     // Only what was there when it began is shortened.
     const shown = isFirst && lines !== null ? lastLines(chunks, lines) : chunks;
-    for (const chunk of shown) this.#show(chunk, attempt);
+    for (const chunk of shown) {
+      this.#show(chunk, attempt);
+      yield;
+    }
   }
 
   /** Says so where the attempt is known to have written more than its log holds. */

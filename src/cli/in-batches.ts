@@ -1,7 +1,7 @@
 // A verb over many jobs, transaction after transaction. Invariant: what was done is told,
 // whether it came to its end, was stopped by Ctrl-C or failed halfway.
 
-import type { BulkOptions } from '../queue.ts';
+import type { BulkOptions, Selection } from '../queue.ts';
 import type { Io } from './io.ts';
 import { Progress } from './progress.ts';
 import { count } from './text.ts';
@@ -9,15 +9,16 @@ import { count } from './text.ts';
 export interface Bulk<T> {
   /** "Cancelling", for the progress. */
   readonly doing: string;
-  /** Null where nobody has counted. */
-  readonly total: number | null;
+  /** What somebody has agreed to; null: whatever matches. */
+  readonly only: Selection | null;
   readonly act: (options: Required<BulkOptions>) => Promise<T>;
   /** Prints the answer. */
   readonly tell: (done: T) => void | Promise<void>;
 }
 
 /** Rejects with `Interrupted` after it has told, where that ended it before all was done. */
-export async function inBatches<T>({ doing, total, act, tell }: Bulk<T>, io: Io): Promise<void> {
+export async function inBatches<T>({ doing, only, act, tell }: Bulk<T>, io: Io): Promise<void> {
+  const total = only === null ? null : only.keys.length;
   const progress = new Progress(io);
   const signal = io.context.interrupted();
   let done = 0;
@@ -31,7 +32,7 @@ export async function inBatches<T>({ doing, total, act, tell }: Bulk<T>, io: Io)
   };
   let result: T;
   try {
-    result = await act({ onBatch, signal, onStop });
+    result = await act({ onBatch, signal, onStop, only });
   } catch (error) {
     progress.clear();
     if (done > 0) io.warn(`${doing.toLowerCase()} stopped after ${count(done, 'job')}`);

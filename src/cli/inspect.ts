@@ -10,7 +10,7 @@ import type { Finding, QueueRecords } from '../store/inspection.ts';
 import type { Io } from './io.ts';
 import { reasonOf } from './reason.ts';
 import { unservedHint } from './serving.ts';
-import { bytes, count } from './text.ts';
+import { bytes, count, enumerate } from './text.ts';
 import { VERSION } from './version.ts';
 
 /** Below the first a bulk enqueue or a busy hour fills the disk, below the second any job. */
@@ -137,6 +137,16 @@ function* inspectQueue(records: QueueRecords, io: Io): Generator<Finding> {
   const hint = unservedHint(alive, records.waiting);
   if (hint === null) yield { check, level: 'ok', text };
   else yield { check, level: 'warning', text: `${text}, and jobs wait`, hint };
+  const silent = alive.filter(({ leaseUntil }) => leaseUntil < systemEnv.boot());
+  if (records.oneMachine && silent.length > 0) {
+    const names = silent.map(({ name, identity }) => `${name} (pid ${identity.pid})`);
+    yield {
+      check: 'silent workers',
+      level: 'warning',
+      text: `no lease has been renewed in time by ${enumerate(names)}: stopped, or stuck`,
+      hint: 'look at what it does; kill -CONT PID wakes one that was stopped',
+    };
+  }
   if (gone.length > 0 && alive.length === 0) {
     yield {
       check: 'dead workers',

@@ -79,6 +79,12 @@ export function jobContext(context: Context, flags: boolean): JobContext {
       cause: error,
     });
   }
+  // So the runtime reads bytes that are no UTF-8; the directory of that name is another one.
+  if (cwd.includes('\ufffd')) {
+    throw new QueuectlError('invalid', 'the name of the current directory is not valid UTF-8', {
+      hint: 'rename it, or go to another one first: a job runs where it was enqueued',
+    });
+  }
   return {
     cwd,
     path: context.env['PATH'] ?? null,

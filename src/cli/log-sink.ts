@@ -19,7 +19,7 @@ export interface LogSink {
   gap(bytes: number | null, attempt: number, refused?: boolean): void;
   /** Somebody else is about to write to our terminal. */
   pause(): void;
-  /** Nothing more comes. */
+  /** Nothing more comes of this attempt. */
   end(): void;
 }
 

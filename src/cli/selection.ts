@@ -3,7 +3,7 @@
 
 import { QueuectlError } from '../errors.ts';
 import type { State } from '../job.ts';
-import type { Queue } from '../queue.ts';
+import type { Queue, Selection } from '../queue.ts';
 import type { Filter } from '../store/store.ts';
 import { ask, mustBeAsked } from './ask.ts';
 import type { Flags, Values } from './command.ts';
@@ -76,10 +76,11 @@ export async function actOnMatching<T>(
     await rehearse(queue, filter, verb, io);
     return 0;
   }
-  let total: number | null = null;
+  let only: Selection | null = null;
   if (!flags.yes) {
     mustBeAsked(io, `${verb.name} by filter`);
-    total = await queue.count(filter);
+    only = await queue.select(filter);
+    const total = only.keys.length;
     const name = `${verb.name[0]?.toUpperCase() ?? ''}${verb.name.slice(1)}`;
     const question = `${name} ${count(total, 'job')}${verb.along ?? ''}?`;
     if (total === 0 || !(await ask(io, question))) {
@@ -88,7 +89,7 @@ export async function actOnMatching<T>(
       return 0;
     }
   }
-  await inBatches({ doing: verb.doing, total, act, tell }, io);
+  await inBatches({ doing: verb.doing, only, act, tell }, io);
   return 0;
 }
 
@@ -106,7 +107,7 @@ async function rehearse(queue: Queue, filter: Filter, verb: Verb, io: Io): Promi
     io.printJson({ dry_run: true, ids });
     return;
   }
-  const n = await queue.count(filter);
+  const n = (await queue.select(filter)).keys.length;
   io.print(n === 0 ? NO_MATCH : `Would ${verb.name} ${count(n, 'job')}`);
   for (const id of ids) io.print(`  ${visible(id)}`);
   if (n > ids.length) io.print(`  and ${count(n - ids.length, 'more job')}`);

@@ -1,6 +1,7 @@
 // Location → store. The only file that names a backend; it is loaded lazily, so that a
 // program pays for the one it uses.
 
+import type { BackupOptions } from './sqlite/backup.ts';
 import { lstatSync } from 'node:fs';
 import type { Env } from '../env.ts';
 import { QueuectlError } from '../errors.ts';
@@ -41,7 +42,7 @@ export async function openStore(location: Location, options: OpenOptions): Promi
 export async function backupStore(
   location: Location,
   file: string,
-  options: { readonly force: boolean; readonly unique: string },
+  options: BackupOptions,
 ): Promise<number> {
   const { database } = location;
   refuseNetworkFileSystem(location);

@@ -7,6 +7,9 @@ import { test } from 'node:test';
 import { grouped } from '../../src/invalid.ts';
 import { crew, until } from '../fixtures/crew.ts';
 import { box, exitCode, hasScript } from './box.ts';
+import { hasTmux, terminal } from './terminal.ts';
+
+const noTmux = hasTmux ? false : 'needs tmux(1)';
 
 interface Listed {
   readonly id: string;
@@ -78,6 +81,28 @@ test('on a terminal it says how many and asks; enter means no', { skip: !hasScri
   const yes = await cli.terminal('queuectl delete --state pending', { keys: 'y\n' });
   assert.match(yes.shown, /Deleted 3 jobs/);
   assert.deepEqual(await cli.json(['list']), []);
+});
+
+test('what came after the question is not touched', { skip: noTmux }, async (t) => {
+  const cli = box(t);
+  await cli.ok(['enqueue', '-'], { input: jobs(3) });
+  const screen = await terminal(t, cli);
+  screen.type('queuectl delete --state pending');
+  await screen.shows(/Delete 3 jobs and their logs\? \[y\/N\]/);
+  await cli.ok(['enqueue', '--id', 'late', '--', 'true']);
+  screen.press('y', 'Enter');
+  await screen.shows(/Deleted 3 jobs/);
+  assert.deepEqual(
+    (await cli.json<{ id: string }[]>(['list'])).map(({ id }) => id),
+    ['late'],
+  );
+});
+
+test('an empty text is no filter: a variable that is not set would mean all', async (t) => {
+  const cli = box(t);
+  await cli.ok(['enqueue', '-'], { input: jobs(3) });
+  assert.match(await cli.refused(['delete', '--search', '', '--yes'], 2), /--search must be/);
+  assert.equal((await cli.json<unknown[]>(['list'])).length, 3);
 });
 
 test('delete takes the logs along, and refuses what runs', async (t) => {

@@ -8,6 +8,7 @@ import {
   readFileSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { execFileSync } from 'node:child_process';
@@ -99,7 +100,9 @@ test('nothing is overwritten unasked, nothing is left behind where it fails', as
     assert.match(await cli.refused(['backup', '--force', target], 2), /is the queue itself/);
   }
   assert.equal(statSync(own).ino, before);
-  for (const target of [cli.directory, '/dev/null']) {
+  const device = join(cli.directory, 'device.db');
+  symlinkSync('/dev/null', device);
+  for (const target of [cli.directory, '/dev/null', device]) {
     assert.match(await cli.refused(['backup', '--force', target], 2), /not a regular file/);
   }
   const empty = join(cli.directory, 'none.db');
@@ -109,6 +112,19 @@ test('nothing is overwritten unasked, nothing is left behind where it fails', as
     readdirSync(cli.directory).filter((name) => name.includes('.new')),
     [],
   );
+});
+
+test('what a killed backup has left behind goes with the next one of that name', async (t) => {
+  const cli = box(t);
+  await cli.ok(['enqueue', '--id', 'a', '--', 'true']);
+  const [old, young] = [1, 2].map((n) => `copy.db.${n}1111111-1111-7111-8111-111111111111.new`);
+  for (const name of [`${old}`, `${old}-journal`, `${young}`, 'copy.db.txt']) {
+    const path = join(cli.directory, name);
+    writeFileSync(path, 'draft');
+    if (name !== young) utimesSync(path, 1, 1);
+  }
+  await cli.ok(['backup', 'copy.db']);
+  assert.deepEqual(readdirSync(cli.directory).toSorted(), ['copy.db', `${young}`, 'copy.db.txt']);
 });
 
 test('the recipe of the README restores a backup', async (t) => {

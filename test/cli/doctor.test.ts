@@ -20,7 +20,7 @@ import {
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
-import { crew, killHard } from '../fixtures/crew.ts';
+import { crew, killHard, until } from '../fixtures/crew.ts';
 import { type Box, box, hasScript } from './box.ts';
 
 interface Finding {
@@ -82,6 +82,22 @@ test('warnings: modes, jobs that nobody serves, workers that died', async (t) =>
   const [worker] = await queue.begin();
   await killHard(...queue.supervisors(), worker?.pid ?? 0);
   assert.ok(bad(await examine(queue, 0)).includes('dead workers warning'));
+});
+
+test('a worker that lives and says nothing any more is told of', async (t) => {
+  const queue = crew(t);
+  await queue.ok(['config', 'set', 'lease', '1s']);
+  const [worker] = await queue.begin();
+  const pid = worker?.pid ?? assert.fail('no worker');
+  assert.deepEqual(bad(await examine(queue, 0)), []);
+  process.kill(pid, 'SIGSTOP');
+  try {
+    await until('it is silent', async () =>
+      bad(await examine(queue, 0)).includes('silent workers warning'),
+    );
+  } finally {
+    process.kill(pid, 'SIGCONT');
+  }
 });
 
 test('looking changes nothing: not the WAL that the killed have left, not a mode', async (t) => {
@@ -172,6 +188,30 @@ test('counts that are off are a failure', async (t) => {
   const [finding] = (await examine(cli, 6)).filter(({ level }) => level === 'failure');
   assert.equal(finding?.check, 'consistency');
   assert.equal(finding.text, '1 counts that are off, 1 waiting jobs without a place in line');
+});
+
+test('a count that is missing is a failure, too', async (t) => {
+  const cli = box(t);
+  await cli.ok(['enqueue', '--id', 'a', '--', 'true']);
+  const db = new DatabaseSync(join(cli.home, 'queue.db'), { timeout: 5000 });
+  db.exec('DELETE FROM tally');
+  db.close();
+  const [finding] = (await examine(cli, 6)).filter(({ level }) => level === 'failure');
+  assert.equal(finding?.text, '1 counts that are off');
+});
+
+test('a destroyed beginning costs no job, neither in the queue nor in a backup of it', async (t) => {
+  const cli = box(t);
+  const original = await filled(cli);
+  const backup = join(cli.directory, 'backup.db');
+  await cli.ok(['backup', backup]);
+  for (const file of [original, backup]) {
+    const fd = openSync(file, 'r+');
+    writeSync(fd, Buffer.alloc(4096), 0, 4096, 0);
+    closeSync(fd);
+    const saved = await cli.ok(['--db', file, 'doctor', '--export', '-']);
+    assert.equal(saved.trimEnd().split('\n').length, 2000, file);
+  }
 });
 
 test('a damaged database: told, left as it is, and what can be read is saved', async (t) => {

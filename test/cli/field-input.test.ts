@@ -19,7 +19,7 @@ import {
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
-import { type Box, box } from './box.ts';
+import { type Box, box, QUEUECTL } from './box.ts';
 import { type JobJson, line, shell, working } from './field.ts';
 
 /** Nothing was stored, not even a home was made. */
@@ -141,6 +141,19 @@ test('too long is refused, just fitting runs', async (t) => {
   await cli.ok(['wait', 'shell', 'args', 'many']);
   const deep = `{"command":"x","tags":${'['.repeat(100_000)}${']'.repeat(100_000)}}`;
   await cli.refused(['enqueue', '-'], 2, { input: deep });
+});
+
+test('a directory whose name is not UTF-8 is refused before anything is stored', (t) => {
+  const cli = box(t);
+  const script = `mkdir "$(printf 'd\\377')" && cd "$(printf 'd\\377')" && exec "$0" enqueue -- true`;
+  const { status, stderr } = spawnSync('sh', ['-c', script, QUEUECTL], {
+    cwd: cli.directory,
+    env: cli.env,
+    encoding: 'utf8',
+  });
+  assert.equal(status, 2, stderr);
+  assert.match(stderr, /directory is not valid UTF-8\nhint: /);
+  untouched(cli);
 });
 
 test('LQ-33 · names that JavaScript objects already have', async (t) => {

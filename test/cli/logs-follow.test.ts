@@ -95,6 +95,16 @@ test('several jobs: whole lines behind their ids, long ones in one piece', async
   );
 });
 
+test('several jobs: a line that an attempt leaves open is not continued by the next', async (t) => {
+  const cli = await working(t);
+  await cli.ok(['config', 'set', 'backoff_base', '1']);
+  const command = 'echo "start $QUEUECTL_ATTEMPT"; printf "tail $QUEUECTL_ATTEMPT"; exit 3';
+  await cli.ok(shell('a', command, '--max-retries', '1'));
+  await cli.ok(shell('b', 'true'));
+  const { stdout } = await cli.q(['logs', '-f', 'a', 'b']);
+  assert.equal(stdout, 'a | start 1\na | tail 1\na | start 2\na | tail 2\n');
+});
+
 test('several jobs at once: lines never mix', async (t) => {
   const cli = await working(t);
   const command =

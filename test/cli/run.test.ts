@@ -114,6 +114,33 @@ test('signals without a terminal detach; the job goes on', async (t) => {
   }
 });
 
+test('a success whose output has a hole in it is none to a program', async (t) => {
+  const cli = await working(t);
+  await cli.ok(['config', 'set', 'log_max_bytes', '4096']);
+  const command = 'echo up; until test -e go; do sleep 0.05; done; seq 1 100000';
+  const run = cli.start(['run', '--id', 'a', '--shell', command]);
+  await untilOutput(run, /up/);
+  const said = untilOutput(run, /not all of its output was passed on\nhint: /, 'stderr');
+  const pid = run.pid ?? assert.fail('no process');
+  process.kill(pid, 'SIGSTOP');
+  writeFileSync(join(cli.directory, 'go'), '');
+  await untilState(cli, 'a', 'completed');
+  process.kill(pid, 'SIGCONT');
+  await said;
+  assert.equal(await exitCode(run), 125);
+});
+
+test('Ctrl-C is heard while a job prints without end', { skip }, async (t) => {
+  const cli = await working(t);
+  const pane = await terminal(t, cli);
+  pane.type('queuectl run --id a -- yes abcdefgh');
+  await pane.shows(/abcdefgh\nabcdefgh/);
+  pane.press('C-c');
+  await pane.shows(/\[D\/c\]/);
+  pane.type('c');
+  await pane.shows(/job a is cancelled/);
+});
+
 test('inside a job that holds the only slot it says why nothing happens', async (t) => {
   const cli = await working(t, 1);
   await cli.ok(['enqueue', '--id', 'outer', '--shell', 'queuectl run --id inner -- echo hi'], {

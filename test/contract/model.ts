@@ -241,7 +241,9 @@ export class Model {
     this.#move(job, 'edit', job.state, now);
     if (changes.queue !== undefined) job.queue = changes.queue;
     if (changes.priority !== undefined) job.priority = changes.priority;
-    if (changes.maxRetries !== undefined) job.maxRetries = changes.maxRetries;
+    if (changes.maxRetries !== undefined) {
+      job.maxRetries = Math.max(changes.maxRetries, job.attempts);
+    }
     if (changes.timeout !== undefined) job.timeout = changes.timeout;
     if (changes.runAt !== undefined) job.runAt = changes.runAt;
     return 'edited';

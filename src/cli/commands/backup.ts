@@ -34,6 +34,7 @@ export const command = defineCommand({
     const size = await backupStore(location, file, {
       force: flags.force,
       unique: systemEnv.newId(),
+      now: systemEnv.now(),
     });
     if (io.json) io.printJson({ file, bytes: size });
     else if (!io.quiet)

@@ -8,6 +8,7 @@ import { type Opened, withQueue } from '../open.ts';
 import { type Bulk, inBatches } from '../in-batches.ts';
 import { count, visible } from '../text.ts';
 import type { Io } from '../io.ts';
+import type { Selection } from '../../queue.ts';
 import type { Filter } from '../../store/store.ts';
 
 export const command = defineCommand({
@@ -26,20 +27,28 @@ export const command = defineCommand({
     const filter = deadFilter(flags, io);
     if (!flags.yes) mustBeAsked(io, 'dlq purge');
     return await withQueue(io, async (opened) => {
-      const agreed = flags.yes || (await ask(io, await question(opened, filter)));
-      if (!agreed) io.note('Nothing was deleted.');
-      if (agreed) await purge(opened, filter, io);
-      else if (io.json) io.printJson({ purged: 0 });
+      const only = flags.yes ? null : await opened.queue.select(filter);
+      if (only === null || (await ask(io, question(only, filter)))) {
+        await purge(opened, filter, only, io);
+        return 0;
+      }
+      io.note('Nothing was deleted.');
+      if (io.json) io.printJson({ purged: 0 });
       return 0;
     });
   },
 });
 
-async function purge({ queue, location }: Opened, filter: Filter, io: Io): Promise<void> {
+async function purge(
+  { queue, location }: Opened,
+  filter: Filter,
+  only: Selection | null,
+  io: Io,
+): Promise<void> {
   const removeLogs = await logRemover(location);
   const bulk: Bulk<number> = {
     doing: 'Deleting',
-    total: null,
+    only,
     act: ({ onBatch, ...options }) =>
       queue.deleteAll(filter, {
         ...options,
@@ -58,7 +67,7 @@ async function purge({ queue, location }: Opened, filter: Filter, io: Io): Promi
   await inBatches(bulk, io);
 }
 
-async function question({ queue }: Opened, filter: Filter): Promise<string> {
+function question({ keys }: Selection, filter: Filter): string {
   const where = filter.queue === null ? '' : ` of the queue ${visible(filter.queue)}`;
-  return `Delete ${count(await queue.count(filter), 'dead job')}${where} and their logs?`;
+  return `Delete ${count(keys.length, 'dead job')}${where} and their logs?`;
 }

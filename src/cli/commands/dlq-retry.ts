@@ -35,7 +35,7 @@ export const command = defineCommand({
       await inBatches(
         {
           doing: 'Retrying',
-          total: null,
+          only: null,
           act: (options) => queue.retryAll(filter, options),
           tell: (retried) => tellRetried(retried, filter, queue, io),
         },

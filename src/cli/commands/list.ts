@@ -33,7 +33,7 @@ export const command = defineCommand({
     ['queuectl list --state failed,dead', 'what went wrong'],
     ['queuectl list --queue video --sort priority', 'a queue, most urgent first'],
     ['queuectl list --since 2h --search ffmpeg', 'what was enqueued in the last two hours'],
-    ['queuectl list --quiet --state dead | xargs queuectl show', 'ids alone, for scripts'],
+    ['queuectl list --quiet --state dead | xargs -n1 queuectl show', 'ids alone, for scripts'],
   ],
   async run({ flags, io }) {
     // Checked against the choices when they were parsed.

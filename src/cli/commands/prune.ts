@@ -61,11 +61,11 @@ export const command = defineCommand({
     return await withQueue(io, async (opened) => {
       if (age === null) return await pruneByRetention(opened, call);
       const old = { ...filter, unchangedSince: io.now() - age };
-      const n = flags['dry-run'] || !flags.yes ? await opened.queue.count(old) : 0;
-      if (flags['dry-run']) return tellRehearsal(n, call);
-      if (!flags.yes) {
+      const only = flags['dry-run'] || !flags.yes ? await opened.queue.select(old) : null;
+      if (only !== null) {
+        if (flags['dry-run']) return tellRehearsal(only.keys.length, call);
         mustBeAsked(io, 'prune --older-than');
-        if (!(await ask(io, `Delete ${count(n, 'job')} and their logs?`))) {
+        if (!(await ask(io, `Delete ${count(only.keys.length, 'job')} and their logs?`))) {
           io.note('Nothing was deleted.');
           if (io.json) io.printJson({ deleted: 0 });
           return 0;
@@ -85,8 +85,7 @@ export const command = defineCommand({
         }
         return deleted;
       };
-      const total = flags.yes ? null : n;
-      await inBatches({ doing: 'Deleting', total, act, tell: tellDeleted(call) }, io);
+      await inBatches({ doing: 'Deleting', only, act, tell: tellDeleted(call) }, io);
       return 0;
     });
   },
@@ -104,7 +103,7 @@ async function pruneByRetention({ queue, location }: Opened, call: PruneCall): P
     if (!signal.aborted) await forgetWorkers(house, signal);
     return deleted;
   };
-  await inBatches({ doing: 'Deleting', total: null, act, tell: tellDeleted(call) }, io);
+  await inBatches({ doing: 'Deleting', only: null, act, tell: tellDeleted(call) }, io);
   return 0;
 }
 

@@ -30,7 +30,8 @@ export const command = defineCommand({
   usage: ['run [flags] -- COMMAND [ARG…]', "run [flags] --shell 'COMMAND | COMMAND'"],
   about: [
     'What it prints to stdout comes on stdout, the rest on stderr, through all its retries.\n' +
-      'Exit code: that of its last attempt, as with queuectl wait; 125 if queuectl itself failed.',
+      'Exit code: that of its last attempt, as with queuectl wait; 125 if queuectl itself failed,\n' +
+      'or if output into a file or a pipe was gone before it was read (see log_max_bytes).',
     'Ctrl-C asks whether to leave the job running (detach) or to cancel it; a second one\n' +
       'detaches. Without a terminal to ask at, a signal detaches. The job goes on, too, where\n' +
       'the terminal is closed or nobody reads its output any more (| head); the exit code then\n' +
@@ -45,7 +46,7 @@ export const command = defineCommand({
   examples: [
     ['queuectl run -- make test', 'in the queue instead of at the prompt'],
     ['queuectl run --max-retries 0 --timeout 1h -- ./nightly.sh', 'once, and not for ever'],
-    ["queuectl run --shell 'pg_dump shop | gzip' > shop.gz", 'its stdout into a file'],
+    ['queuectl run -- git log --oneline | head', 'its stdout into a pipe'],
   ],
   async run({ flags, rest, io }) {
     return await orOursFailed(io, async () => {
@@ -96,6 +97,8 @@ class Run {
   readonly #queue: Queue;
   readonly #io: Io;
   readonly #follower: Follower;
+  /** Something that it printed was gone before it could be passed on. */
+  #missing = false;
 
   constructor(job: Job, sink: LogSink, { queue, location }: Opened, io: Io) {
     this.#id = job.id;
@@ -105,7 +108,15 @@ class Run {
     this.#io = io;
     this.#follower = new Follower(createLogStore(location.jobLogs), queue, systemEnv, {
       job,
-      sink,
+      sink: {
+        output: (stream, bytes, attempt) => sink.output(stream, bytes, attempt),
+        gap: (bytes, attempt, refused) => {
+          this.#missing = true;
+          sink.gap(bytes, attempt, refused);
+        },
+        pause: () => sink.pause(),
+        end: () => sink.end(),
+      },
       stdout: true,
       stderr: true,
       lines: null,
@@ -156,9 +167,15 @@ class Run {
   #answer(job: Job): number {
     const { io, code } = { io: this.#io, code: exitCodeOf(job) };
     this.#sink.pause();
+    // To a program a success whose output has a hole in it is none.
+    const isHollow = code === 0 && this.#missing && !io.context.stdout.isTerminal;
     if (io.json) io.printJsonLine(jobJson(job));
     if (code !== 0) tellUnsuccessful(job, code, null, io);
-    return code;
+    if (isHollow) {
+      io.warn(`job ${this.#shown} is completed, but not all of its output was passed on`);
+      io.note('hint: raise log_max_bytes, or let the command write to a file itself');
+    }
+    return isHollow ? OURS_FAILED : code;
   }
 
   /** A second signal detaches; a job that ends meanwhile takes the question back. */

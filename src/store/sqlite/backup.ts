@@ -8,12 +8,12 @@ import {
   linkSync,
   openSync,
   renameSync,
-  rmSync,
   type Stats,
   statSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
+import { draftOf, removeAbandonedDrafts, removeDraft } from '../../drafts.ts';
 import { QueuectlError, systemCode } from '../../errors.ts';
 import { explain } from './explain.ts';
 import { refuseEmpty, statOf } from './file.ts';
@@ -25,6 +25,8 @@ export interface BackupOptions {
   readonly unique: string;
   /** Replace what has the name of the copy. */
   readonly force: boolean;
+  /** Wall clock, ms since 1970. */
+  readonly now: number;
 }
 
 /**
@@ -36,7 +38,8 @@ export function backupDatabase(database: string, target: string, options: Backup
   const stat = statOf(database);
   if (stat !== null) refuseEmpty(stat, database);
   refuseTarget(database, target, options.force);
-  const draft = `${target}.${options.unique}.new`;
+  removeAbandonedDrafts(target, options.now);
+  const draft = draftOf(target, options.unique);
   try {
     // 'wx' is O_EXCL: no planted link is followed; VACUUM INTO takes an empty file.
     closeSync(openSync(draft, 'wx', 0o600));
@@ -51,7 +54,7 @@ export function backupDatabase(database: string, target: string, options: Backup
     sync(dirname(target));
     return size;
   } finally {
-    rmSync(draft, { force: true });
+    removeDraft(draft);
   }
 }
 
@@ -72,7 +75,8 @@ function refuseTarget(database: string, target: string, force: boolean): void {
       hint: 'choose another name, at best on another disk',
     });
   }
-  if (!there.isFile() && !there.isSymbolicLink()) {
+  // Through a link, too: a rename would put the copy in the place of the link.
+  if (!(statSync(target, { throwIfNoEntry: false }) ?? there).isFile()) {
     const hint = 'give the name of a file that is not there yet';
     throw new QueuectlError('invalid', `${target} is not a regular file`, { hint });
   }

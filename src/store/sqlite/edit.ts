@@ -17,10 +17,11 @@ import {
 interface Editable extends Standing {
   readonly state: State;
   readonly max_retries: number;
+  readonly attempts: number;
   readonly timeout: number | null;
 }
 
-const EDITABLE = `${STANDING}, job.state, job.max_retries, job.timeout`;
+const EDITABLE = `${STANDING}, job.state, job.max_retries, job.attempts, job.timeout`;
 
 export function edit(
   db: Connection,
@@ -45,6 +46,11 @@ export function editFound(db: Connection, now: number, found: Found, changes: Ch
   return jobs.map(({ key }) => key);
 }
 
+/** A retry that waits already still comes, and is then the last: nothing is taken back. */
+function retriesAfter({ attempts, max_retries }: Editable, wanted: number | undefined): number {
+  return wanted === undefined ? max_retries : Math.max(wanted, attempts);
+}
+
 function changer(db: Connection, now: number, changes: Changes): (job: Editable) => void {
   let queue: number | undefined;
   return (job) => {
@@ -53,7 +59,7 @@ function changer(db: Connection, now: number, changes: Changes): (job: Editable)
       ...job,
       queue: queue ?? job.queue,
       priority: changes.priority ?? job.priority,
-      max_retries: changes.maxRetries ?? job.max_retries,
+      max_retries: retriesAfter(job, changes.maxRetries),
       timeout: changes.timeout === undefined ? job.timeout : changes.timeout,
       run_at: changes.runAt === undefined ? job.run_at : changes.runAt,
     };

@@ -215,9 +215,13 @@ function checkCounts(db: DatabaseSync): Finding {
   try {
     count(
       'counts that are off',
-      `SELECT count(*) FROM (
-         SELECT queue, state, n FROM tally WHERE n <> 0
-         EXCEPT SELECT queue, state, count(*) FROM job GROUP BY queue, state)`,
+      // Both ways: a count that is missing, and one of what is not there.
+      `WITH counted AS (SELECT queue, state, n FROM tally WHERE n <> 0),
+         there AS (SELECT queue, state, count(*) AS n FROM job GROUP BY queue, state)
+       SELECT count(*) FROM (
+         SELECT queue, state FROM (SELECT * FROM counted EXCEPT SELECT * FROM there)
+         UNION
+         SELECT queue, state FROM (SELECT * FROM there EXCEPT SELECT * FROM counted))`,
     );
     count(
       'waiting jobs without a place in line',

@@ -16,6 +16,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { backupDatabase } from './backup.ts';
 import { createDatabase } from './create.ts';
 import { HEAD_BYTES } from './file.ts';
 
@@ -23,8 +24,11 @@ const PAGE_BYTES = 4096;
 /** Offsets in the header: pages of the file, the first free page, how many of them. */
 const [PAGES, FREE, FREE_COUNT] = [28, 32, 36];
 
-/** How much of the beginning is a new one: the header, or the page that leads to all tables. */
-export type Extent = 'header' | 'page';
+/**
+ * How much of the beginning is a new one: the header, or the page that leads to all tables, as
+ * it is where they were made, or where a backup has laid them out anew.
+ */
+export type Extent = 'header' | 'page' | 'page of a backup';
 
 export function withMended<T>(path: string, extent: Extent, use: (copy: string) => T): T {
   const directory = mkdtempSync(join(tmpdir(), 'queuectl-doctor-'));
@@ -37,13 +41,18 @@ export function withMended<T>(path: string, extent: Extent, use: (copy: string) 
       copyFileSync(path + suffix, copy + suffix);
       chmodSync(copy + suffix, 0o600);
     }
-    const page = readFileSync(fresh).subarray(0, PAGE_BYTES);
+    let model = fresh;
+    if (extent === 'page of a backup') {
+      model = join(directory, 'model.db');
+      backupDatabase(fresh, model, { force: false, unique: 'draft', now: 0 });
+    }
+    const page = readFileSync(model).subarray(0, PAGE_BYTES);
     page.writeUInt32BE(Math.ceil(statSync(copy).size / PAGE_BYTES), PAGES);
     page.writeUInt32BE(0, FREE);
     page.writeUInt32BE(0, FREE_COUNT);
     const fd = openSync(copy, 'r+');
     try {
-      writeSync(fd, page, 0, extent === 'page' ? PAGE_BYTES : HEAD_BYTES, 0);
+      writeSync(fd, page, 0, extent === 'header' ? HEAD_BYTES : PAGE_BYTES, 0);
     } finally {
       closeSync(fd);
     }

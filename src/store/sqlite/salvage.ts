@@ -62,7 +62,7 @@ function attempts(path: string, onJob: (found: SalvagedJob) => void): Salvaged {
     return read(path);
   } catch (error) {
     if (explain(error, path).code !== 'damaged' || statSync(path).size < SMALLEST) throw error;
-    for (const extent of ['header', 'page'] as const) {
+    for (const extent of ['header', 'page', 'page of a backup'] as const) {
       try {
         return withMended(path, extent, read);
       } catch (next) {
