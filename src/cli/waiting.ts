@@ -92,12 +92,22 @@ async function tellLeft(queue: Queue, ids: readonly string[], io: Io): Promise<v
   if (first === undefined) return;
   if (left.length === 1) {
     const id = visible(first.id);
-    io.note(`queuectl: no longer waiting; job ${id} goes on`);
-    io.note(`hint: queuectl wait ${id} waits again, queuectl cancel ${id} ends it`);
+    ifHeard(() => {
+      io.note(`queuectl: no longer waiting; job ${id} goes on`);
+      io.note(`hint: queuectl wait ${id} waits again, queuectl cancel ${id} ends it`);
+    });
   } else {
-    io.note(
-      `queuectl: no longer waiting; ${count(left.length, 'job')} that have not finished go on`,
-    );
+    const some = `${count(left.length, 'job')} that have not finished go on`;
+    ifHeard(() => io.note(`queuectl: no longer waiting; ${some}`));
+  }
+}
+
+/** Says something to somebody who may have closed the terminal or left. */
+export function ifHeard(say: () => void): void {
+  try {
+    say();
+  } catch {
+    // Nobody is there any more.
   }
 }
 

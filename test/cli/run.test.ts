@@ -2,11 +2,10 @@
 // and what happens to the job when whoever watches it leaves.
 
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { isAlive } from '../fixtures/crew.ts';
-import { box, exitCode, untilOutput } from './box.ts';
+import { type Box, box, exitCode, untilOutput } from './box.ts';
 import { type JobJson, line, until, untilState, working } from './field.ts';
 import { hasTmux, type Terminal, terminal } from './terminal.ts';
 
@@ -237,15 +236,76 @@ test('Ctrl-C before the job has begun', { skip }, async (t) => {
   await pane.shows(/job b is cancelled/);
 });
 
-test('the terminal is closed: the job goes on, run does not', { skip }, async (t) => {
+/** A shell that outlives the terminal, and writes down the exit code of what it runs. */
+const outliving = (call: string): string => `sh -c 'trap : HUP INT; ${call}; echo $? >code'`;
+
+async function codeOf({ directory }: Box): Promise<number> {
+  const file = join(directory, 'code');
+  const read = (): string => (existsSync(file) ? readFileSync(file, 'utf8') : '');
+  return Number(await until('run ends', () => Promise.resolve(read().trim() || undefined)));
+}
+
+test('stdin is no terminal: Ctrl-C detaches without a question', { skip }, async (t) => {
   const cli = await working(t);
   const pane = await terminal(t, cli);
-  pane.type(`sh -c 'echo $$ > pid; exec queuectl run --id a -- sh -c "echo up; exec sleep 60"'`);
-  await pane.shows(/^up$/m);
-  const pid = readFileSync(join(cli.directory, 'pid'), 'utf8').trim();
+  const run = (id: string): string => `queuectl run --id ${id} --shell "echo ${id}; sleep 60"`;
+  for (const [id, call] of [
+    ['a', `${run('a')} </dev/null`],
+    ['b', `${run('b')} <&-`],
+    ['c', `: | ${run('c')}`],
+  ] as const) {
+    pane.type(`clear; rm -f code; ${outliving(call)}`);
+    await pane.shows(new RegExp(`^${id}$`, 'm'));
+    pane.press('C-c');
+    const shown = await pane.shows(new RegExp(`job ${id} goes on; .* cancel ${id}$`, 'm'));
+    assert.doesNotMatch(shown, /Detach/);
+    assert.equal(await codeOf(cli), 130);
+    assert.equal((await cli.json<JobJson>(['show', id])).state, 'processing');
+  }
+});
+
+test('the terminal is closed: the job goes on, run does not', { skip }, async (t) => {
+  const cli = await working(t);
+  // While it prints nothing, in the middle of a line, and of a character.
+  for (const [id, command] of [
+    ['a', 'echo up; exec sleep 60'],
+    ['b', String.raw`echo up; printf "x\\303"; exec sleep 60`],
+  ] as const) {
+    const pane = await terminal(t, cli);
+    const quoted = command.replaceAll('"', String.raw`\"`);
+    pane.type(outliving(`queuectl run --id ${id} --shell "${quoted}"`));
+    await pane.shows(id === 'a' ? /^up$/m : /^x/m);
+    pane.close();
+    assert.equal(await codeOf(cli), 129);
+    assert.equal((await cli.json<JobJson>(['show', id])).state, 'processing');
+    rmSync(join(cli.directory, 'code'));
+  }
+});
+
+test('the terminal is closed while the question stands', { skip }, async (t) => {
+  const cli = await working(t);
+  const pane = await terminal(t, cli);
+  pane.type(outliving('queuectl run --id a --shell "echo up; printf x; exec sleep 60"'));
+  await pane.shows(/^x/m);
+  pane.press('C-c');
+  await pane.shows(/\[D\/c\]/);
   pane.close();
-  // A zombie is gone: whoever is process 1 here may not be one that reaps.
-  await until('run ends', () => Promise.resolve(isAlive(Number(pid)) ? undefined : true));
+  // The signal may come before the end of input or after it.
+  assert.ok([129, 130].includes(await codeOf(cli)));
+  assert.equal((await cli.json<JobJson>(['show', 'a'])).state, 'processing');
+});
+
+test('TERM while the question stands is the answer', { skip }, async (t) => {
+  const cli = await working(t);
+  const pane = await terminal(t, cli);
+  const run = 'sh -c "echo \\$\\$ >pid; exec queuectl run --id a --shell \\"echo up; sleep 60\\""';
+  pane.type(outliving(run));
+  await pane.shows(/^up$/m);
+  pane.press('C-c');
+  await pane.shows(/\[D\/c\]/);
+  process.kill(Number(readFileSync(join(cli.directory, 'pid'), 'utf8')), 'SIGTERM');
+  await pane.shows(/job a goes on/);
+  assert.equal(await codeOf(cli), 143);
   assert.equal((await cli.json<JobJson>(['show', 'a'])).state, 'processing');
 });
 
@@ -256,7 +316,8 @@ test('escapes on a terminal, bytes in a pipe; --raw; a narrow terminal', { skip 
   pane.type(`clear; queuectl run -q --shell "${command.replaceAll('\\', '\\\\')}"`);
   assert.match(await pane.shows(/^end\n\$/m), /^a\\e\[31mbé\n0{30}\n0{10}\nend\n\$/m);
   pane.type(`clear; queuectl run -q --raw --shell "${command.replaceAll('\\', '\\\\')}"`);
-  assert.match(await pane.shows(/^end\n\$/m), /^abé\n0{30}\n0{10}\nend\n\$/m);
+  // Not only its end, which the screen still shows from before.
+  await pane.shows(/^abé\n0{30}\n0{10}\nend\n\$/m);
   const piped = await cli.q(['run', '-q', '--shell', command]);
   assert.equal(piped.stdout, `a\u001b[31mbé\n${'0'.repeat(40)}\nend`);
 });

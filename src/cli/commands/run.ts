@@ -18,7 +18,14 @@ import { type Opened, withQueue } from '../open.ts';
 import { exitCodeOf, OURS_FAILED } from '../outcome.ts';
 import { hintUnserved } from '../serving.ts';
 import { visible } from '../text.ts';
-import { orOursFailed, retryText, roughly, tellBusy, tellUnsuccessful } from '../waiting.ts';
+import {
+  ifHeard,
+  orOursFailed,
+  retryText,
+  roughly,
+  tellBusy,
+  tellUnsuccessful,
+} from '../waiting.ts';
 
 const FLAGS = {
   ...JOB_FLAGS,
@@ -82,15 +89,20 @@ async function enqueueAndFollow(
     several: null,
     json: io.json ? new JsonLog(io, true) : null,
   });
+  const run = new Run(job, sink, opened, io);
   try {
-    return await new Run(job, sink, opened, io).end(first);
+    return await run.end(first);
   } finally {
-    sink.end();
+    // Whoever leaves may have closed the terminal, and is answered all the same.
+    if (run.isLeft) ifHeard(() => sink.end());
+    else sink.end();
   }
 }
 
 /** A job that is stored, and somebody who watches it. */
 class Run {
+  /** Nobody watches any more; the job goes on. */
+  isLeft = false;
   readonly #id: string;
   readonly #shown: string;
   readonly #sink: LogSink;
@@ -156,6 +168,7 @@ class Run {
         signal = this.#io.context.interrupted();
         const wanted = asks ? await this.#ask(signal) : 'detach';
         if (wanted === 'detach') return await this.#detach(error);
+        if (wanted instanceof Interrupted) return await this.#detach(wanted);
         if (wanted === 'cancel') {
           await this.#cancel();
           cancelled = true;
@@ -178,26 +191,30 @@ class Run {
     return isHollow ? OURS_FAILED : code;
   }
 
-  /** A second signal detaches; a job that ends meanwhile takes the question back. */
-  async #ask(signal: AbortSignal): Promise<'cancel' | 'detach' | 'over'> {
-    this.#sink.pause();
+  /** A second signal is an answer, and so is the job's end. Without one it is to detach. */
+  async #ask(signal: AbortSignal): Promise<'cancel' | 'detach' | 'over' | Interrupted> {
+    const { stderr } = this.#io.context;
+    ifHeard(() => this.#sink.pause());
     const over = new AbortController();
     const both = AbortSignal.any([signal, over.signal]);
     const prompt = '\nDetach and let the job go on, or cancel it? [D/c] ';
-    const line = askLine(this.#io, prompt, both);
+    const line = askLine(this.#io, prompt, both).catch((error: unknown) => {
+      if (error instanceof Interrupted) throw error;
+      return ''; // The terminal is gone: as Enter.
+    });
     const end = this.#queue.wait([this.#id], { signal: both });
     try {
       return await Promise.race([
         line.then((typed) => (/^c(ancel)?$/i.test(typed) ? 'cancel' : 'detach')),
         end.then(() => {
-          this.#io.context.stderr.write('\n');
+          ifHeard(() => stderr.write('\n'));
           return 'over' as const;
         }),
       ]);
     } catch (error) {
       if (!(error instanceof Interrupted)) throw error;
-      this.#io.context.stderr.write('\n');
-      return 'detach';
+      ifHeard(() => stderr.write('\n'));
+      return error;
     } finally {
       over.abort();
       await Promise.allSettled([line, end]);
@@ -207,18 +224,21 @@ class Run {
   async #cancel(): Promise<void> {
     const [answer] = await this.#queue.cancel([this.#id]);
     if (answer === 'cancel_requested') {
-      this.#io.note(`queuectl: ending job ${this.#shown}; Ctrl-C does not wait for it`);
+      const what = `ending job ${this.#shown}; Ctrl-C does not wait for it`;
+      ifHeard(() => this.#io.note(`queuectl: ${what}`));
     }
   }
 
   async #detach({ exitCode }: Interrupted): Promise<number> {
-    this.#sink.pause();
+    this.isLeft = true;
+    ifHeard(() => this.#sink.pause());
     await this.#tellItGoesOn('');
     return exitCode;
   }
 
   /** As a command that writes into a pipe without a reader, but for the job. */
   async #readerGone(): Promise<number> {
+    this.isLeft = true;
     await this.#tellItGoesOn('nobody reads its output any more; ');
     return READER_GONE;
   }
@@ -232,11 +252,7 @@ class Run {
       ? `job ${shown} is being cancelled; queuectl wait ${shown}`
       : `job ${shown} ${lastAttempt === 0 ? 'stays in the queue' : 'goes on'}; ` +
         `queuectl logs -f ${shown}, queuectl cancel ${shown}`;
-    try {
-      this.#io.note(`queuectl: ${why}${what}`);
-    } catch {
-      // The terminal is closed, or that reader has left as well.
-    }
+    ifHeard(() => this.#io.note(`queuectl: ${why}${what}`));
   }
 }
 
