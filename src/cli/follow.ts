@@ -41,11 +41,11 @@ const BLIND_POLL_MS = 200;
 /** So long a log is shown without a look at anything else: no longer than Ctrl-C may take. */
 const BREATH_MS = 50;
 
-/** What there is, of the one attempt. */
-export function readOnce(logs: LogStore, options: FollowOptions): void {
+/** What there is, of the one attempt: `shown`, null where there was none yet. */
+export function readOnce(logs: LogStore, options: FollowOptions, shown: Attempt | null): void {
   const reader = new Reader(logs, options);
   for (const _ of reader.show(options.attempt ?? options.job.lastAttempt));
-  reader.finish(options.job);
+  reader.finish(shown);
   options.sink.end();
 }
 
@@ -112,7 +112,7 @@ export class Follower {
           await this.#show(signal);
         }
         if (isOver(this.#job, this.#options.attempt)) {
-          this.#reader.finish(this.#job);
+          this.#reader.finish(this.#job.last);
           return this.#job;
         }
         const wait = growth === null ? BLIND_POLL_MS : POLL_MS;
@@ -214,10 +214,10 @@ class Reader {
   }
 
   /** Says so where the attempt is known to have written more than its log holds. */
-  finish({ last }: Job): void {
-    if (last === null || last.finishedAt === null || last.number !== this.#attempt) return;
-    const missing = (last.logBytes ?? 0) - (this.#position?.offset ?? 0);
-    if (missing > 0 && !this.#broken) this.#options.sink.gap(missing, last.number, true);
+  finish(shown: Attempt | null): void {
+    if (shown === null || shown.finishedAt === null || shown.number !== this.#attempt) return;
+    const missing = (shown.logBytes ?? 0) - (this.#position?.offset ?? 0);
+    if (missing > 0 && !this.#broken) this.#options.sink.gap(missing, shown.number, true);
   }
 
   *#wanted(chunks: Iterable<LogChunk>): Generator<LogChunk, void> {

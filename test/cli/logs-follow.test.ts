@@ -2,7 +2,7 @@
 // or go away.
 
 import assert from 'node:assert/strict';
-import { rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { box, exitCode, untilOutput } from './box.ts';
@@ -70,6 +70,24 @@ test('a log that somebody removes while it is followed', async (t) => {
   assert.match(await all, /^one\nagain\n$/);
   await told;
   assert.equal(await exitCode(follower), 0);
+});
+
+test('the removed log of an earlier attempt is told of, too', async (t) => {
+  const cli = await working(t);
+  await cli.ok(['config', 'set', 'backoff_base', '1']);
+  await cli.ok(shell('a', 'echo hello; exit 1', '--max-retries', '1'));
+  assert.equal((await cli.q(['wait', 'a'])).code, 1);
+  const jobs = join(cli.home, 'logs', 'jobs');
+  for (const directory of readdirSync(jobs)) {
+    for (const name of readdirSync(join(jobs, directory))) {
+      if (/^\d+\.1\./.test(name)) rmSync(join(jobs, directory, name));
+    }
+  }
+  const first = await cli.q(['logs', 'a', '--attempt', '1']);
+  assert.deepEqual([first.code, first.stdout], [0, '']);
+  assert.match(first.stderr, /the log of a is incomplete: .* or it was removed\n/);
+  const second = await cli.q(['logs', 'a', '--attempt', '2']);
+  assert.deepEqual([second.code, second.stdout, second.stderr], [0, 'hello\n', '']);
 });
 
 test('several jobs: whole lines behind their ids, long ones in one piece', async (t) => {

@@ -116,7 +116,12 @@ async function show(
 ): Promise<void> {
   const logs = createLogStore(location.jobLogs);
   if (!follows) {
-    for (const view of views) readOnce(logs, view);
+    for (const view of views) {
+      const { job, attempt } = view;
+      const earlier = attempt === null ? [] : await queue.history(job);
+      const shown = earlier.find(({ number }) => number === attempt) ?? job.last;
+      readOnce(logs, view, shown);
+    }
     return;
   }
   // One that fails ends them all.
