@@ -111,7 +111,7 @@ export function ifHeard(say: () => void): void {
   }
 }
 
-/** Says so where some of these jobs wait and no worker serves them. */
+/** Says so where some of these jobs wait, or ran, and no worker is there for them. */
 export async function hintWaiting(queue: Queue, jobs: readonly Job[], io: Io): Promise<void> {
   const waiting = jobs.filter(isWaiting);
   await hintUnserved(
@@ -119,6 +119,10 @@ export async function hintWaiting(queue: Queue, jobs: readonly Job[], io: Io): P
     waiting.map((job) => job.queue),
     io,
   );
+  const ran = jobs.some(({ state }) => state === 'processing');
+  if (ran && waiting.length === 0 && (await queue.workers()).length === 0) {
+    io.note('hint: the worker that ran it is gone; any worker takes it up: queuectl worker start');
+  }
 }
 
 function isWaiting({ state }: Job): boolean {

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { crew, killHard } from '../fixtures/crew.ts';
 import { box, exitCode, QUEUECTL, untilOutput } from './box.ts';
 import { line, shell, until, working } from './field.ts';
 import { hasTmux, terminal } from './terminal.ts';
@@ -99,6 +100,17 @@ test('Ctrl-C ends the waiting and not the job, and says so', async (t) => {
     assert.equal(await exitCode(waiting), 130);
   }
   assert.equal((await cli.json<{ state: string }>(['show', 'a'])).state, 'pending');
+});
+
+test('a job whose worker is gone, and nobody there who could take it up: told', async (t) => {
+  const queue = crew(t);
+  await queue.enqueue('a', 'sleep 60');
+  const [worker] = await queue.begin();
+  await until('it runs', async () => (await queue.show('a')).state === 'processing');
+  await killHard(...queue.supervisors(), worker?.pid ?? 0);
+  const { code, stderr } = await queue.q(['wait', 'a', '--timeout', '100ms']);
+  assert.equal(code, 125);
+  assert.match(stderr, /hint: the worker that ran it is gone/);
 });
 
 test('a job that waits for itself is told so at once, and another of that name is not', async (t) => {
