@@ -43,6 +43,16 @@ export async function processesOf(
   return seen.complete ? seen.members : null;
 }
 
+/** Those of them that were outside this group when they were seen: they may be gone by now. */
+export async function processesOutside(
+  group: number,
+  traces: readonly Trace[],
+): Promise<ProcessRef[]> {
+  const { groups, singles } = await look(traces, {});
+  const others = [...groups].flatMap(([number, members]) => (number === group ? [] : members));
+  return [...others, ...singles];
+}
+
 export interface SignalOptions extends LookOptions {
   /** A group that has had these signals. */
   readonly except?: number;

@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { readStat } from './identity.ts';
-import { processesOf, type ProcessRef, type Trace } from './processes.ts';
+import { processesOutside, type ProcessRef, type Trace } from './processes.ts';
 
 /** No log line lists a fork bomb. */
 const MOST_TOLD = 5;
@@ -15,8 +15,9 @@ const MOST_TOLD = 5;
 export async function straysOf(trace: Trace): Promise<string | null> {
   const { leader } = trace;
   if (leader === null) return null;
-  const strays = ((await processesOf([trace])) ?? []).filter(
-    (one) => groupOf(one) !== null && groupOf(one) !== leader.pid,
+  // Where they were when they were seen: whoever ends them may be quicker than we are here.
+  const strays = (await processesOutside(leader.pid, [trace])).filter(
+    (one) => groupOf(one) !== leader.pid,
   );
   if (strays.length === 0) return null;
   const told = strays.slice(0, MOST_TOLD).map(({ pid }) => `${pid} (${nameOf(pid)})`);

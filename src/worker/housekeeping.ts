@@ -19,10 +19,10 @@ const ROUNDS_PER_SWEEP = 60;
 /** Jobs in a transaction: some 1 ms of write lock. */
 const STEP = 50;
 /**
- * After each step a rest, times as long as the step took. What others feel is not the lock: the
- * file system syncs their commits more slowly while it takes the names of logs away. Then a step
- * takes longer, too, and the rest with it. Measured by `npm run bench -- house`; without the factor,
- * a hundred jobs every 20 ms, the slowest hundredth of all starts took twice as long.
+ * After each step a rest, times as long as the step took: less the lock is felt than the logs
+ * being removed, which takes longer on a slow disk, and the rest with it. Measured by `npm run
+ * bench -- house`; with a hundred jobs every 20 ms instead the slowest hundredth of all starts
+ * took twice as long as with nothing to delete.
  */
 const REST = 4;
 /** Where somebody waits for the end: as after the batches of other verbs (queue.ts). */

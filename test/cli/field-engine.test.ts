@@ -72,7 +72,11 @@ test('LQ-06 · after suspend and resume work goes on, and who is dropped comes b
   const all = [parentOf(workers[0] ?? 0), ...workers];
   await cli.ok(shell('long', span(1)));
   await untilState(cli, 'long', 'processing');
+  // Not in the middle of a write: who stands still with the lock keeps everybody waiting.
+  const db = database(t, cli);
+  db.exec('BEGIN IMMEDIATE');
   for (const pid of all) process.kill(pid, 'SIGSTOP');
+  db.exec('ROLLBACK');
   await cli.ok(['enqueue', '--id', 'meanwhile', '--', 'true']);
   await new Promise((resolve) => setTimeout(resolve, 3000));
   for (const pid of all) process.kill(pid, 'SIGCONT');
@@ -80,7 +84,7 @@ test('LQ-06 · after suspend and resume work goes on, and who is dropped comes b
   assert.deepEqual(spans(cli), ['S long', 'E long']);
   assert.deepEqual(await pidsOf(cli), workers);
 
-  database(t, cli).exec('DELETE FROM worker');
+  db.exec('DELETE FROM worker');
   await cli.ok(['enqueue', '--id', 'after', '--', 'true']);
   await cli.ok(['wait', 'after']);
   await until('worker list is true again', async () =>

@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -107,11 +108,19 @@ test('output is byte for byte, in order, and each stream alone', async (t) => {
 
 test('the attempts of a job, each with its log', async (t) => {
   const cli = await working(t);
-  await cli.ok(
-    shell('r', 'echo try $QUEUECTL_ATTEMPT; test $QUEUECTL_ATTEMPT = 3', '--max-retries', '5'),
-  );
-  const followed = await cli.q(['logs', '-f', 'r']);
-  assert.deepEqual([followed.code, followed.stdout], [0, 'try 1\ntry 2\ntry 3\n']);
+  // The first attempt waits until somebody follows: later ones may begin before that.
+  const first = 'test $QUEUECTL_ATTEMPT -gt 1 || until test -e go; do sleep 0.02; done';
+  const command = `echo try $QUEUECTL_ATTEMPT; ${first}; test $QUEUECTL_ATTEMPT = 3`;
+  await cli.ok(shell('r', command, '--max-retries', '5'));
+  const following = cli.start(['logs', '-f', 'r']);
+  const closed = once(following, 'close');
+  const followed = { stdout: '', stderr: '' };
+  following.stdout?.on('data', (chunk: Buffer) => (followed.stdout += chunk.toString()));
+  following.stderr?.on('data', (chunk: Buffer) => (followed.stderr += chunk.toString()));
+  await untilOutput(following, /try 1/);
+  writeFileSync(join(cli.directory, 'go'), '');
+  await closed;
+  assert.deepEqual([following.exitCode, followed.stdout], [0, 'try 1\ntry 2\ntry 3\n']);
   // Either its end was seen, or that the next one had begun.
   const retried = /^(queuectl: attempt [12] of r: exit code 1; (again|attempt) .*\n){2}$/;
   assert.match(followed.stderr, retried);
